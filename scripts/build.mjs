@@ -1,0 +1,50 @@
+// Builds the Worker into build/: `npm run build`, and wrangler's build command. Does nothing when
+// what it is built from has not changed.
+
+import { existsSync } from 'node:fs';
+import { dirname, delimiter } from 'node:path';
+import { forCargo } from './lib/cargo.mjs';
+import { main } from './lib/main.mjs';
+import { inRoot } from './lib/paths.mjs';
+import { mustRun } from './lib/run.mjs';
+import { say, step } from './lib/say.mjs';
+import { hashOf, isStamped, stamp, unstamp } from './lib/stamp.mjs';
+import { fromNpm } from './lib/tools.mjs';
+import { setup } from './setup.mjs';
+
+const INPUTS = ['src', 'static', 'Cargo.toml', 'Cargo.lock', '.cargo', 'scripts/build.mjs', 'scripts/lib/tools.mjs'];
+const OUTPUTS = ['build/index.js', 'build/index_bg.wasm'];
+const STAMP = inRoot('build', '.inputs');
+
+/** Resolves to whether there was anything to do. */
+export async function build() {
+  const inputs = hashOf(...INPUTS);
+  if (isStamped(STAMP, inputs) && OUTPUTS.every((file) => existsSync(inRoot(file)))) return false;
+  const { toolchain, tools } = await setup();
+  unstamp(STAMP);
+  await step('Building the Worker', '1 to 2 minutes the first time', (progress) =>
+    mustRun(
+      tools.workerBuild,
+      ['--release'],
+      forCargo({
+        progress,
+        env: {
+          ...toolchain.env,
+          ...fromNpm(),
+          WASM_BINDGEN_BIN: tools.wasmBindgen,
+          PATH: withNode(toolchain.env.PATH ?? process.env.PATH),
+        },
+      }),
+      'The Worker could not be built: see above.',
+    ),
+  );
+  stamp(STAMP, inputs);
+  return true;
+}
+
+/** wasm-opt, as npm has it, is a Node program that looks for `node` on PATH. */
+const withNode = (path) => `${path}${delimiter}${dirname(process.execPath)}`;
+
+await main(import.meta.url, async () => {
+  if (!(await build())) say('The Worker in build/ is up to date.');
+});

@@ -1,0 +1,18 @@
+// How cargo is run: its progress bar read, its chatter left out.
+
+const CHATTER =
+  /^\s*(Building \[|Updating|Downloading|Downloaded|Locking|Compiling|Checking|Adding|Installing|Installed|Replacing|Finished|Running|Blocking|Fresh|Dirty|Fetch|warning: (be sure to add|package `.* in Cargo\.lock is yanked))/;
+
+// Cargo draws its progress bar into a pipe too, when asked.
+const PROGRESS_BAR = { CARGO_TERM_PROGRESS_WHEN: 'always', CARGO_TERM_PROGRESS_WIDTH: '80' };
+
+/** The options of `run` for a program that is cargo or runs it; `progress` gets "12 of 210". */
+export const forCargo = ({ env, progress = () => {}, ...options }) => ({
+  ...options,
+  env: { ...PROGRESS_BAR, ...env },
+  quiet: CHATTER,
+  onLine: (line) => {
+    const bar = /Building \[.*\] (\d+)\/(\d+)/.exec(line);
+    if (bar) progress(`${bar[1]} of ${bar[2]}`);
+  },
+});

@@ -1,0 +1,65 @@
+// Wrangler, run so that only what matters is seen; everything it says goes to .wrangler/dev.log.
+
+import { createWriteStream, mkdirSync } from 'node:fs';
+import { inRoot } from './paths.mjs';
+import { HOST } from './port.mjs';
+import { keep, mustRun } from './run.mjs';
+import { say, withoutColour } from './say.mjs';
+
+const LOG = inRoot('.wrangler', 'dev.log');
+const SCRIPT = inRoot('node_modules', 'wrangler', 'bin', 'wrangler.js');
+const ENV = {
+  CI: '1', // asks nothing, looks for no newer version
+  WRANGLER_SEND_METRICS: 'false',
+  WRANGLER_LOG_PATH: inRoot('.wrangler', 'logs'),
+};
+
+export const wrangler = (args, sentence) =>
+  mustRun(process.execPath, [SCRIPT, ...args], { env: ENV }, sentence);
+
+export function wranglerDev({ port, vars }) {
+  mkdirSync(inRoot('.wrangler'), { recursive: true });
+  const log = createWriteStream(LOG);
+  const shown = filter(say);
+  const args = ['dev', '--local', '--ip', HOST, '--port', String(port), '--inspector-port', '0'];
+  for (const [name, value] of Object.entries(vars)) args.push('--var', `${name}:${value}`);
+  return keep(process.execPath, [SCRIPT, ...args], {
+    env: ENV,
+    onLine: (line) => {
+      log.write(`${line}\n`);
+      shown(line);
+    },
+  });
+}
+
+// Messages that say nothing here, with the indented lines and stack traces that follow them.
+const MUTED = [
+  /Request\.cf/, // needs the network; a default is used
+  /AI bindings always access remote/,
+  /Scheduled Workers are not automatically/, // scripts/start.mjs does it
+  /Your Worker has access to/,
+];
+const CHATTER = [
+  /^\s*$/,
+  /wrangler \d+\.\d+/,
+  /^─+$/,
+  /^Binding\s+Resource/,
+  /^env\./,
+  /^⎔|^╭|^│|^╰/,
+  /^The file .* changed/,
+  /^\[wrangler:info\]/,
+  /^Using (secrets|vars) defined in/,
+  /^\[custom build\]\s*(Running:.*|The Worker in build\/ is up to date\.)?$/,
+];
+
+/** Passes on what the Worker prints, errors, and the progress of a rebuild. */
+export function filter(show) {
+  let muted = false;
+  return (line) => {
+    const plain = withoutColour(line);
+    if (MUTED.some((pattern) => pattern.test(plain))) muted = true;
+    else if (!/^(\s|Error: |$)/.test(plain)) muted = false;
+    if (muted || CHATTER.some((pattern) => pattern.test(plain))) return;
+    show(line.replace('[custom build] ', ''));
+  };
+}

@@ -1,0 +1,113 @@
+// All tests, in the order in which they are cheap: `npm test`. One part alone:
+// `npm test -- lint`, `core`, `build`, `blackbox` or `browser`.
+
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { chromium } from './lib/chromium.mjs';
+import { main } from './lib/main.mjs';
+import { npmPackages } from './lib/npm.mjs';
+import { inRoot } from './lib/paths.mjs';
+import { run } from './lib/run.mjs';
+import { WASM, requireRust, wasmToolchain } from './lib/rust.mjs';
+import { Failure, bold, elapsed, fail, green, say, withoutColour } from './lib/say.mjs';
+import { buildSimulator } from './lib/upstream.mjs';
+import { build } from './build.mjs';
+
+const SIMULATOR = ['--manifest-path', join('tools', 'gateway-sim', 'Cargo.toml')];
+const DENY_WARNINGS = ['--', '-D', 'warnings'];
+
+const PARTS = {
+  lint: [
+    ['Format', () => cargo('fmt', '--check')],
+    ['Format of the simulator', () => cargo('fmt', ...SIMULATOR, '--check')],
+    ['Clippy, the core', () => cargo('clippy', '--locked', '--no-default-features', '--all-targets', ...DENY_WARNINGS)],
+    ['Clippy, the Worker', wasmClippy],
+    ['Clippy, the simulator', () => cargo('clippy', '--locked', ...SIMULATOR, '--all-targets', ...DENY_WARNINGS)],
+  ],
+  core: [
+    ['Tests of the core', () => cargo('test', '--locked', '--no-default-features')],
+    ['Tests of the simulator', () => cargo('test', '--locked', ...SIMULATOR)],
+  ],
+  build: [['Build', build]],
+  blackbox: [['Tests of the built Worker', () => blackBox((name) => !isBrowserTest(name), {})]],
+  browser: [['Tests of the page', async () => blackBox(isBrowserTest, { CHROME_PATH: await chromium() })]],
+};
+
+const counts = { passed: 0, failed: 0 };
+
+async function test(title, work) {
+  const started = Date.now();
+  say(`\n${bold(`== ${title}`)}`);
+  try {
+    await work();
+  } catch (error) {
+    // A step that fails without a failed test, such as a lint, counts as one.
+    if (counts.failed === 0) counts.failed = 1;
+    if (!(error instanceof Failure)) throw error;
+    fail(`${error.message}\n\n${title} failed after ${elapsed(started)}; what comes after it was not run.`);
+  }
+  say(`${green('✓')} ${title}, ${elapsed(started)}`);
+}
+
+async function wasmClippy() {
+  const { clippy, env } = await wasmToolchain();
+  const [command, ...args] = clippy;
+  await stream(command, [...args, '--locked', '--target', WASM, ...DENY_WARNINGS], env);
+}
+
+/** The built Worker under workerd, against the simulator. */
+async function blackBox(choose, env) {
+  await npmPackages();
+  await build();
+  await buildSimulator();
+  const files = readdirSync(inRoot('tests'))
+    .filter((name) => name.endsWith('.test.mjs') && choose(name))
+    .sort()
+    .map((name) => join('tests', name));
+  if (files.length === 0) return say('There are none.');
+  await stream(process.execPath, ['--test', '--test-reporter=spec', ...files], env);
+}
+
+/** tests/browser.test.mjs and tests/browser-*.test.mjs need a browser. */
+const isBrowserTest = (name) => /^browser[.-]/.test(name);
+
+const cargo = (...args) => stream('cargo', args);
+
+/** Runs a program, shows what it prints, and counts the tests it reports. */
+async function stream(command, args, env) {
+  const colours = process.stdout.isTTY ? { CARGO_TERM_COLOR: 'always', FORCE_COLOR: '1' } : {};
+  const { ok } = await run(command, args, {
+    env: { ...colours, ...env },
+    onLine: (line) => {
+      count(withoutColour(line));
+      say(line);
+    },
+  });
+  if (!ok) fail(`${command} ${args.join(' ')} failed: see above.`);
+}
+
+function count(line) {
+  const cargoSays = /^test result: \S+ (\d+) passed; (\d+) failed/.exec(line);
+  if (cargoSays) add(Number(cargoSays[1]), Number(cargoSays[2]));
+  const nodeSays = /^(?:ℹ|#) (pass|fail|cancelled) (\d+)$/.exec(line);
+  if (nodeSays) add(nodeSays[1] === 'pass' ? Number(nodeSays[2]) : 0, nodeSays[1] === 'pass' ? 0 : Number(nodeSays[2]));
+}
+
+function add(passed, failed) {
+  counts.passed += passed;
+  counts.failed += failed;
+}
+
+await main(import.meta.url, async ([part, ...rest]) => {
+  if (rest.length > 0 || (part && !(part in PARTS))) {
+    fail(`There is no such part of the tests: choose one of ${Object.keys(PARTS).join(', ')}, or none for all.`);
+  }
+  requireRust();
+  const started = Date.now();
+  try {
+    for (const [title, work] of part ? PARTS[part] : Object.values(PARTS).flat()) await test(title, work);
+    say(green(`\nAll is well after ${elapsed(started)}.`));
+  } finally {
+    process.on('exit', () => process.stdout.write(`${counts.passed} passed, ${counts.failed} failed\n`));
+  }
+});

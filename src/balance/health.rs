@@ -1,0 +1,278 @@
+//! What a verdict changes about a key. `None` means that nothing is written.
+//!
+//! Changes commute, so that isolates need no lock: the end of a cooling only grows, a block wins
+//! over a cooling, and a verdict about a request that was already under way when the key was cooled
+//! adds nothing to it.
+
+use super::key::{Cooling, Key, Source, cooled_name};
+use super::snapshot::Change;
+use super::verdict::{Verdict, Wait};
+use super::{DAY, HOUR, Millis, SECOND, provider};
+
+/// Guessed coolings grow to this and no further: a key that is tried once an hour costs 24 wasted
+/// attempts a day at the most.
+pub const LONGEST_GUESS: Millis = HOUR;
+/// No cooling is longer, whatever a provider says: the longest clock known is a calendar month.
+pub const LONGEST_COOLING: Millis = 31 * DAY;
+/// A cooling is never shorter, so that `Retry-After: 0` does not send us straight back.
+pub const SHORTEST_COOLING: Millis = SECOND;
+
+/// How many guessed coolings of a key and model in a row mean that the day is used up, when
+/// `CONSECUTIVE_429_THRESHOLD` does not say: after waits of 1, 2, 4 and 8 minutes no minute quota is
+/// left to blame.
+pub const DEFAULT_CONSECUTIVE_429_THRESHOLD: u32 = 5;
+
+/// What the operator set.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// `CONSECUTIVE_429_THRESHOLD`; 0 means never.
+    pub consecutive_429_threshold: u32,
+}
+
+/// One attempt, as far as the key's health is concerned.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// The provider of the key.
+    pub provider: &'a str,
+    /// The model asked for.
+    pub model: &'a str,
+    /// When it was sent.
+    pub started: Millis,
+}
+
+/// The change that the verdict of an attempt means for its key, if any.
+#[must_use]
+pub fn change(
+    key: &Key,
+    attempt: Attempt<'_>,
+    verdict: &Verdict,
+    now: Millis,
+    policy: Policy,
+) -> Option<Change> {
+    match *verdict {
+        Verdict::Reject { reason, certain } => Some(Change::Block { key: key.id, reason, certain }),
+        Verdict::Cool { scope, wait, reason } => {
+            let name = cooled_name(scope, attempt.model);
+            let known = key.cooling_named(name);
+            // Several requests can be under way when a quota ends: their answers are one piece of
+            // news, not a row of strikes.
+            let late = known.is_some_and(|known| known.since > attempt.started);
+            let strikes = known.map_or(0, |known| known.strikes);
+            let (until, source, strikes) = match wait {
+                Wait::Stated(until) => (until, Source::Stated, 0),
+                Wait::Recheck(after) => (now + after, Source::Guessed, strikes),
+                Wait::Guessed(_) if late => return None,
+                Wait::Guessed(first) => {
+                    let strikes = strikes.saturating_add(1);
+                    (guess(attempt.provider, first, strikes, now, policy), Source::Guessed, strikes)
+                }
+            };
+            let until = until.clamp(now + SHORTEST_COOLING, now + LONGEST_COOLING);
+            if known.is_some_and(|known| stands(known, until, source, now)) {
+                return None;
+            }
+            Some(Change::Cool {
+                key: key.id,
+                cooling: Cooling {
+                    model: name.to_owned(),
+                    until,
+                    since: now,
+                    source,
+                    reason,
+                    strikes,
+                    retried: false,
+                },
+            })
+        }
+        Verdict::Success
+        | Verdict::Caller
+        | Verdict::Transient { .. }
+        | Verdict::Egress
+        | Verdict::Gateway { .. } => None,
+    }
+}
+
+/// The known cooling already says it, or says more with better authority.
+fn stands(known: &Cooling, until: Millis, source: Source, now: Millis) -> bool {
+    known.until > now
+        && (known.until >= until || (known.source == Source::Stated && source == Source::Guessed))
+}
+
+/// The end of the guess after `strikes` of them in a row.
+fn guess(provider: &str, first: Millis, strikes: u32, now: Millis, policy: Policy) -> Millis {
+    if policy.consecutive_429_threshold > 0 && strikes >= policy.consecutive_429_threshold {
+        return provider::day_quota_reset(provider, now);
+    }
+    let doublings = strikes.saturating_sub(1).min(16); // 2^16 minutes is beyond any cap
+    now + first.saturating_mul(1 << doublings).min(LONGEST_GUESS.max(first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::key::EVERY_MODEL;
+    use super::super::key::KeyId;
+    use super::super::snapshot::Snapshot;
+    use super::super::snapshot::tests::{key, snapshot};
+    use super::super::verdict::{Reason, Scope};
+    use super::super::{MINUTE, clock};
+    use super::*;
+    use proptest::prelude::*;
+
+    const POLICY: Policy = Policy { consecutive_429_threshold: DEFAULT_CONSECUTIVE_429_THRESHOLD };
+    const NOW: Millis = 1_700_000_000_000;
+
+    const fn cool(wait: Wait) -> Verdict {
+        Verdict::Cool { scope: Scope::Model, wait, reason: Reason::RateLimit }
+    }
+
+    const fn attempt(started: Millis) -> Attempt<'static> {
+        Attempt { provider: "openai", model: "m", started }
+    }
+
+    /// Applies a verdict and returns the cooling it left, if it changed one.
+    fn react(
+        pool: &mut Snapshot,
+        verdict: &Verdict,
+        started: Millis,
+        now: Millis,
+    ) -> Option<Cooling> {
+        let change = change(pool.key(KeyId(1))?, attempt(started), verdict, now, POLICY)?;
+        pool.apply(&change, now);
+        match change {
+            Change::Cool { cooling, .. } => Some(cooling),
+            Change::Block { .. } => None,
+        }
+    }
+
+    #[test]
+    fn only_cool_and_reject_change_a_key() {
+        let innocent = [
+            Verdict::Success,
+            Verdict::Caller,
+            Verdict::Egress,
+            Verdict::Gateway { code: 2009 },
+            Verdict::Transient { elsewhere: true, after: 0, unexecuted: true },
+        ];
+        for verdict in innocent {
+            assert_eq!(change(&key(1), attempt(NOW), &verdict, NOW, POLICY), None, "{verdict:?}");
+        }
+        let reject = Verdict::Reject { reason: Reason::Leaked, certain: true };
+        assert_eq!(
+            change(&key(1), attempt(NOW), &reject, NOW, POLICY),
+            Some(Change::Block { key: KeyId(1), reason: Reason::Leaked, certain: true })
+        );
+    }
+
+    #[test]
+    fn guesses_double_and_then_take_the_day() {
+        let mut pool = snapshot([key(1)]);
+        let mut now = NOW;
+        let mut waits = Vec::new();
+        for _ in 0..5 {
+            let cooling = react(&mut pool, &cool(Wait::Guessed(MINUTE)), now, now).unwrap();
+            waits.push((cooling.until - now) / MINUTE);
+            now = cooling.until;
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 24 * 60]);
+    }
+
+    #[test]
+    fn without_a_threshold_guesses_stop_growing_at_an_hour() {
+        let policy = Policy { consecutive_429_threshold: 0 };
+        let last = (0..12).fold((snapshot([key(1)]), NOW, 0), |(mut pool, now, _), _| {
+            let verdict = cool(Wait::Guessed(MINUTE));
+            let change = change(pool.key(KeyId(1)).unwrap(), attempt(now), &verdict, now, policy);
+            let change = change.unwrap();
+            pool.apply(&change, now);
+            let until = pool.key(KeyId(1)).unwrap().cooling_for("m", now).unwrap().until;
+            (pool, until, until - now)
+        });
+        assert_eq!(last.2, HOUR);
+    }
+
+    #[test]
+    fn the_day_of_gemini_ends_at_midnight_pacific() {
+        let policy = Policy { consecutive_429_threshold: 1 };
+        let attempt = Attempt { provider: "google-ai-studio", model: "m", started: NOW };
+        let Some(Change::Cool { cooling, .. }) =
+            change(&key(1), attempt, &cool(Wait::Guessed(MINUTE)), NOW, policy)
+        else {
+            panic!("cools")
+        };
+        assert_eq!(cooling.until, clock::midnight_pacific(NOW));
+    }
+
+    #[test]
+    fn a_success_between_two_minute_limits_starts_the_count_over() {
+        let mut pool = snapshot([key(1)]);
+        for round in 0..10 {
+            let now = NOW + round * HOUR;
+            let cooling = react(&mut pool, &cool(Wait::Guessed(MINUTE)), now, now).unwrap();
+            assert_eq!(cooling.until, now + MINUTE, "round {round}");
+            pool.succeeded(KeyId(1), "m", cooling.until);
+        }
+    }
+
+    #[test]
+    fn limits_of_two_models_are_counted_apart() {
+        let mut pool = snapshot([key(1)]);
+        for model in ["a", "b", "c", "d", "e", "f"] {
+            let attempt = Attempt { provider: "google-ai-studio", model, started: NOW };
+            let verdict = cool(Wait::Guessed(MINUTE));
+            let change = change(pool.key(KeyId(1)).unwrap(), attempt, &verdict, NOW, POLICY);
+            let change = change.unwrap();
+            pool.apply(&change, NOW);
+            assert_eq!(
+                pool.key(KeyId(1)).unwrap().cooling_for(model, NOW).unwrap().until,
+                NOW + MINUTE
+            );
+        }
+    }
+
+    #[test]
+    fn answers_of_requests_that_were_already_under_way_are_one_strike() {
+        let mut pool = snapshot([key(1)]);
+        assert!(react(&mut pool, &cool(Wait::Guessed(MINUTE)), NOW - 10, NOW).is_some());
+        for _ in 0..20 {
+            assert!(react(&mut pool, &cool(Wait::Guessed(MINUTE)), NOW - 5, NOW + 1).is_none());
+        }
+    }
+
+    #[test]
+    fn a_stated_end_is_never_shortened_and_may_grow() {
+        let mut pool = snapshot([key(1)]);
+        let stated = |until| cool(Wait::Stated(until));
+        react(&mut pool, &stated(NOW + HOUR), NOW, NOW);
+        assert!(react(&mut pool, &stated(NOW + MINUTE), NOW, NOW).is_none());
+        assert!(react(&mut pool, &cool(Wait::Guessed(2 * HOUR)), NOW, NOW).is_none());
+        assert_eq!(react(&mut pool, &stated(NOW + DAY), NOW, NOW).unwrap().until, NOW + DAY);
+        let month = react(&mut pool, &stated(NOW + 400 * DAY), NOW, NOW).unwrap();
+        assert_eq!(month.until, NOW + LONGEST_COOLING);
+    }
+
+    #[test]
+    fn a_key_wide_limit_is_kept_under_every_model() {
+        let verdict =
+            Verdict::Cool { scope: Scope::Key, wait: Wait::Recheck(DAY), reason: Reason::Billing };
+        let Some(Change::Cool { cooling, .. }) =
+            change(&key(1), attempt(NOW), &verdict, NOW, POLICY)
+        else {
+            panic!("cools")
+        };
+        assert_eq!((cooling.model.as_str(), cooling.until), (EVERY_MODEL, NOW + DAY));
+    }
+
+    proptest! {
+        #[test]
+        fn a_cooling_is_always_in_the_future_and_within_the_cap(
+            kind in 0u8..3, value in 0u64..(1 << 45), now in 0u64..(1 << 42), strikes in 0u32..100,
+        ) {
+            let mut key = key(1);
+            key.coolings.push(Cooling { strikes, ..super::super::snapshot::tests::cooling("m", 0, now, Source::Guessed) });
+            let wait = match kind { 0 => Wait::Stated(value), 1 => Wait::Guessed(value), _ => Wait::Recheck(value) };
+            if let Some(Change::Cool { cooling, .. }) = change(&key, attempt(now), &cool(wait), now, POLICY) {
+                prop_assert!(cooling.until > now && cooling.until <= now + LONGEST_COOLING);
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The pure core: every decision of One Balance, and nothing else.
+//!
+//! No platform, no clock, no randomness, no async: `now` and `seed` are arguments, decisions are
+//! return values, and [`crate::edge`] performs them. That is why the whole of it is tested natively.
+//!
+//! | file | answers |
+//! |---|---|
+//! | [`provider`] | what is particular to a provider? one table |
+//! | [`route`] | which provider and path does this request mean? |
+//! | [`model`] | which model does it ask for? |
+//! | [`token`] | may this client do that? |
+//! | [`verdict`] | the vocabulary: what an answer can say about a key |
+//! | [`classify`] | what does this answer say about the key? |
+//! | [`retry_after`] | until when? |
+//! | [`clock`] | calendar arithmetic: midnight Pacific, month start |
+//! | [`key`] | what a key and a cooling are |
+//! | [`snapshot`] | what is known of a provider's keys |
+//! | [`pick`] | which key is next? |
+//! | [`health`] | what does the verdict change about the key? |
+//! | [`retry`] | and what happens with the request now? |
+//! | [`dialect`] | how do we say an error so that the caller's SDK understands it? |
+//! | [`error`] | what can go wrong on our side |
+//! | [`paste`] | which keys stand in a pasted text? |
+//! | [`gateway`] | where is the AI Gateway? |
+
+pub mod classify;
+pub mod clock;
+pub mod dialect;
+pub mod error;
+pub mod gateway;
+pub mod health;
+pub mod key;
+pub mod model;
+pub mod paste;
+pub mod pick;
+pub mod provider;
+pub mod retry;
+pub mod retry_after;
+pub mod route;
+pub mod snapshot;
+pub mod token;
+pub mod verdict;
+
+/// A point in time: milliseconds since the Unix epoch. Exact in a JavaScript number and in D1.
+pub type Millis = u64;
+
+/// One second in [`Millis`].
+pub const SECOND: Millis = 1_000;
+/// One minute in [`Millis`].
+pub const MINUTE: Millis = 60 * SECOND;
+/// One hour in [`Millis`].
+pub const HOUR: Millis = 60 * MINUTE;
+/// One day in [`Millis`].
+pub const DAY: Millis = 24 * HOUR;

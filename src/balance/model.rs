@@ -1,0 +1,878 @@
+//! Which model does a request ask for?
+//!
+//! The answer serves two ends: the name under which a key cools down, and the check of a token
+//! that is limited to certain models. For the second it must be the model that the provider will
+//! use, so the [`super::provider`] table says where each provider looks, and nothing else counts:
+//! a `model` in a body does not beat the one in a Gemini path.
+//!
+//! Bodies are scanned, not parsed, in chunks as small as the caller likes: a body of 20 MB of
+//! base64 pictures must neither be copied through wasm at once nor cost the 10 ms of CPU that the
+//! Free plan has.
+//!
+//! # Thorough or not
+//!
+//! A JSON object may hold a name twice, and parsers differ in which one they take. For a token
+//! without limits that does not matter, so the scan stops at the first `model`, which is usually
+//! in the first hundred bytes. For a limited token the scan is *thorough*: it goes to the end, and
+//! refuses two that differ (also in case alone: Go's parser ignores case), values that are not
+//! text beside ones that are, and bytes that no JSON has.
+
+use super::provider::{self, ModelIn, Provider};
+use super::route::decode;
+use memchr::{memchr, memchr2, memmem};
+use std::fmt;
+
+/// The longest name of a model, in bytes. The longest known are ARNs of Bedrock's inference
+/// profiles, below 200; it is part of a database key and of every log line.
+pub const MAX_MODEL_LEN: usize = 256;
+
+/// The longest a name can be in JSON: every byte as `\u00xx`.
+const MAX_RAW: usize = 6 * MAX_MODEL_LEN;
+
+/// The longest spelling of a field's name that is looked at: `model_id` with every byte as
+/// `\u00xx` is 48.
+const MAX_FIELD: usize = 64;
+
+/// The most bytes of headers that one part of a form may have. SDKs send about 200.
+const MAX_PART_HEADERS: usize = 8 * 1024;
+
+/// The longest boundary of a form. RFC 2046 (5.1.1) allows 70.
+const MAX_BOUNDARY: usize = 200;
+
+/// Why no model can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelError {
+    /// The request names several models, and providers differ in which one they take.
+    Duplicate,
+    /// Longer than [`MAX_MODEL_LEN`].
+    TooLong,
+    /// Control characters in the name, or nothing at all.
+    BadName,
+    /// The body is neither JSON nor a form, although it begins like one.
+    BadBody,
+}
+
+impl fmt::Display for ModelError {
+    /// A sentence for the caller.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ModelError::Duplicate => f.write_str(
+                "The request names more than one model in places that must agree. Name it once.",
+            ),
+            ModelError::TooLong => {
+                write!(f, "The model's name is longer than {MAX_MODEL_LEN} bytes. Check the name.")
+            }
+            ModelError::BadName => f.write_str(
+                "The model's name is empty or contains control characters. Check the name.",
+            ),
+            ModelError::BadBody => f.write_str(
+                "The body is not valid JSON (or not a valid form), so its model cannot be \
+                 checked against the token's scope. Check the body.",
+            ),
+        }
+    }
+}
+
+/// Where the model of a request is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Located {
+    /// It is in the path or the query: this one.
+    Here(String),
+    /// It is in this field of the body: feed that to a [`Scanner`].
+    InBody(&'static str),
+    /// The request names none.
+    Nowhere,
+}
+
+/// Says where the model of a request is, as far as everything but the body tells.
+///
+/// # Errors
+///
+/// When the name in the path or query is not one, or the query has two that differ.
+pub fn locate(
+    provider: &Provider,
+    method: &str,
+    path: &str,
+    query: Option<&str>,
+) -> Result<Located, ModelError> {
+    let has_body = !matches!(method, "GET" | "HEAD");
+    for place in provider.model_in {
+        match place {
+            ModelIn::Hidden(start) => {
+                if capture(start, path).is_some() {
+                    return Ok(Located::Nowhere);
+                }
+            }
+            ModelIn::Path(pattern) => {
+                if let Some(raw) = capture(pattern, path) {
+                    return clean(&raw).map(Located::Here);
+                }
+            }
+            ModelIn::Query(name) => {
+                if let Some(raw) = query_value(query.unwrap_or_default(), name)? {
+                    return clean(&raw).map(Located::Here);
+                }
+            }
+            ModelIn::Field(name) => {
+                if has_body {
+                    return Ok(Located::InBody(name));
+                }
+            }
+            ModelIn::FieldOn(pattern, name) => {
+                if has_body && capture(pattern, path).is_some() {
+                    return Ok(Located::InBody(name));
+                }
+            }
+        }
+    }
+    Ok(Located::Nowhere)
+}
+
+/// The model in the path, decoded, without `:method` and `models/`; `None` where the provider's
+/// is not in this path, or it is no name.
+pub fn in_path(provider: &Provider, path: &str) -> Option<String> {
+    provider.model_in.iter().find_map(|place| match place {
+        ModelIn::Path(pattern) => capture(pattern, path).and_then(|raw| clean(&raw).ok()),
+        _ => None,
+    })
+}
+
+/// The model in the query, where the provider reads it there.
+///
+/// # Errors
+///
+/// When it is no name, or the query has two that differ.
+pub fn in_query(provider: &Provider, query: &str) -> Result<Option<String>, ModelError> {
+    for place in provider.model_in {
+        if let ModelIn::Query(name) = place
+            && let Some(raw) = query_value(query, name)?
+        {
+            return clean(&raw).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// The model in a JSON body: the text of the top-level `field`.
+///
+/// `None` when the body is not an object, or has no such field, or something else than text in
+/// it. See the module's page for `thorough`.
+///
+/// # Errors
+///
+/// When it is no name; if `thorough`, also when there are two that differ or the body is not JSON.
+pub fn in_json(body: &[u8], field: &str, thorough: bool) -> Result<Option<String>, ModelError> {
+    let mut scan = JsonScan::new(field, thorough);
+    scan.feed(body);
+    scan.finish()
+}
+
+/// The model in a `multipart/form-data` body: the value of the part named `field`.
+///
+/// # Errors
+///
+/// When it is no name; if `thorough`, also when there are two that differ or the body is no form.
+pub fn in_multipart(
+    body: &[u8],
+    boundary: &str,
+    field: &str,
+    thorough: bool,
+) -> Result<Option<String>, ModelError> {
+    let mut scan = FormScan::new(boundary, field, thorough);
+    scan.feed(body);
+    scan.finish()
+}
+
+/// The boundary of a `multipart/form-data` content type.
+pub fn boundary(content_type: &str) -> Option<&str> {
+    let (kind, parameters) = content_type.split_once(';')?;
+    if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
+        return None;
+    }
+    let value = parameters.split(';').find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("boundary").then(|| value.trim().trim_matches('"'))
+    })?;
+    (!value.is_empty() && value.len() <= MAX_BOUNDARY).then_some(value)
+}
+
+/// The further models that a body may be answered by: OpenRouter's `models`, which it falls back
+/// to in turn. A limited token must be allowed each of them.
+///
+/// # Errors
+///
+/// When the body is not JSON, or `models` is there twice or is no list of names.
+pub fn extra_models(body: &[u8]) -> Result<Vec<String>, ModelError> {
+    #[derive(serde::Deserialize)]
+    struct Body {
+        #[serde(default)]
+        models: Option<Vec<String>>,
+    }
+    let body: Body = serde_json::from_slice(body).map_err(|_| ModelError::BadBody)?;
+    body.models.unwrap_or_default().iter().map(|model| clean(model)).collect()
+}
+
+/// Splits a model of `compat` at its first slash into the provider's slug and the model as the
+/// provider knows it, however many slashes that has.
+///
+/// `None` when the prefix is neither a provider nor [`provider::DYNAMIC`].
+pub fn split_compat(model: &str) -> Option<(&str, &str)> {
+    let (prefix, rest) = model.split_once('/')?;
+    let slug = provider::of_model_prefix(prefix);
+    let known = slug == provider::DYNAMIC || provider::is_slug(slug);
+    (known && !rest.is_empty()).then_some((slug, rest))
+}
+
+/// A model's name as it is used for coolings and scopes: without the `models/` that Gemini
+/// tolerates in front, and nothing that could not be a name.
+///
+/// # Errors
+///
+/// When it is empty, too long, or has control characters.
+pub fn clean(name: &str) -> Result<String, ModelError> {
+    let name = name.trim();
+    let name = name.strip_prefix("models/").unwrap_or(name);
+    if name.len() > MAX_MODEL_LEN {
+        return Err(ModelError::TooLong);
+    }
+    if name.is_empty() || name.chars().any(char::is_control) {
+        return Err(ModelError::BadName);
+    }
+    Ok(name.to_owned())
+}
+
+// === path and query ===
+
+/// What the braces of `pattern` (see [`ModelIn::Path`]) stand for in `path`; empty for a pattern
+/// without braces. `None` when the path does not match.
+fn capture(pattern: &str, path: &str) -> Option<String> {
+    let mut segments = path.split('/').map(decode);
+    let mut model: Vec<String> = Vec::new();
+    let mut next = || segments.next().filter(|segment| !segment.is_empty());
+    for expected in pattern.split('/') {
+        match expected {
+            "*" => {
+                next()?;
+            }
+            "{}" => model.push(next()?),
+            "{:}" => {
+                let segment = next()?;
+                let name = segment.rsplit_once(':').map_or(segment.as_str(), |(name, _)| name);
+                model.push(name.to_owned());
+            }
+            "{2}" => {
+                model.push(next()?);
+                model.push(next()?);
+            }
+            "{..}" => {
+                model.push(next()?);
+                while let Some(segment) = next() {
+                    if segment == "requests" {
+                        break;
+                    }
+                    model.push(segment);
+                }
+            }
+            literal => {
+                let (kept, literal) = match literal.strip_prefix('=') {
+                    Some(literal) => (true, literal),
+                    None => (false, literal),
+                };
+                let segment = next().filter(|segment| segment == literal)?;
+                if kept {
+                    model.push(segment);
+                }
+            }
+        }
+    }
+    Some(model.join("/"))
+}
+
+/// The decoded value of a query parameter.
+fn query_value(query: &str, name: &str) -> Result<Option<String>, ModelError> {
+    let mut found = None;
+    for pair in query.split('&') {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if decode(key) != name || value.is_empty() {
+            continue;
+        }
+        // In a query, unlike a path, a space may come as `+`; no model has either.
+        let value = decode(value);
+        match &found {
+            Some(first) if *first != value => return Err(ModelError::Duplicate),
+            _ => found = Some(value),
+        }
+    }
+    Ok(found)
+}
+
+// === bodies in chunks ===
+
+/// Whether a scanner wants more of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Feed the next chunk, or finish at the end of the body.
+    NeedMore,
+    /// The rest of the body does not matter: finish.
+    Done,
+}
+
+/// Finds the model in a body that comes in chunks, whatever its type.
+#[derive(Debug)]
+pub struct Scanner(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Json(JsonScan),
+    Form(FormScan),
+    /// A form without a boundary, for a limited token.
+    Bad,
+}
+
+impl Scanner {
+    /// A scanner for `field` ([`Located::InBody`]) in a body of this content type. What is not a
+    /// form is taken for JSON: that is what providers do, whatever the client calls it.
+    pub fn new(content_type: Option<&str>, field: &str, thorough: bool) -> Self {
+        let content_type = content_type.unwrap_or_default().trim_start();
+        let is_form = content_type
+            .split(['/', ';'])
+            .next()
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("multipart"));
+        Scanner(match boundary(content_type) {
+            Some(boundary) => Kind::Form(FormScan::new(boundary, field, thorough)),
+            None if is_form && thorough => Kind::Bad,
+            None => Kind::Json(JsonScan::new(field, thorough)),
+        })
+    }
+
+    /// Reads the next chunk. Chunks may be cut anywhere. After [`Status::Done`] it does nothing.
+    pub fn feed(&mut self, chunk: &[u8]) -> Status {
+        match &mut self.0 {
+            Kind::Json(scan) => scan.feed(chunk),
+            Kind::Form(scan) => scan.feed(chunk),
+            Kind::Bad => Status::Done,
+        }
+    }
+
+    /// The model, after the last chunk or [`Status::Done`].
+    ///
+    /// # Errors
+    ///
+    /// As [`in_json`] and [`in_multipart`].
+    pub fn finish(self) -> Result<Option<String>, ModelError> {
+        match self.0 {
+            Kind::Json(scan) => scan.finish(),
+            Kind::Form(scan) => scan.finish(),
+            Kind::Bad => Err(ModelError::BadBody),
+        }
+    }
+}
+
+/// What was in the field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Value {
+    Text(String),
+    /// A number, an object, `null`, ...
+    Other,
+}
+
+/// What both scanners remember.
+#[derive(Debug)]
+struct Findings {
+    thorough: bool,
+    found: Option<Value>,
+    error: Option<ModelError>,
+    over: bool,
+}
+
+impl Findings {
+    fn new(thorough: bool) -> Self {
+        Findings { thorough, found: None, error: None, over: false }
+    }
+
+    /// A value of the field was read.
+    fn record(&mut self, value: Value) {
+        if self.found.as_ref().is_some_and(|first| *first != value) {
+            self.fail(ModelError::Duplicate);
+        }
+        self.found = Some(value);
+        if !self.thorough {
+            self.over = true;
+        }
+    }
+
+    /// The scan is over. That a body cannot be read matters only where its model is checked; the
+    /// provider says better what is wrong with it.
+    fn fail(&mut self, error: ModelError) {
+        if self.thorough || error != ModelError::BadBody {
+            self.error = Some(error);
+        }
+        self.over = true;
+    }
+
+    fn status(&self) -> Status {
+        if self.over { Status::Done } else { Status::NeedMore }
+    }
+
+    fn finish(self) -> Result<Option<String>, ModelError> {
+        match (self.error, self.found) {
+            (Some(error), _) => Err(error),
+            // An empty name is none: a provider with one model may not care.
+            (None, Some(Value::Text(name))) if !name.is_empty() => clean(&name).map(Some),
+            (None, _) => Ok(None),
+        }
+    }
+}
+
+// === JSON ===
+
+/// Where in the JSON text the scan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// In front of the object; so many bytes of a byte order mark were seen.
+    Start(usize),
+    /// Between strings.
+    Structure,
+    /// In a string; the byte before was a backslash.
+    Text { role: Role, escaped: bool },
+}
+
+/// Why a string is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// It is a name at the top level.
+    Name,
+    /// It is the value of the field.
+    Value,
+    /// It is skipped.
+    Other,
+}
+
+/// Scans JSON text for one top-level field.
+#[derive(Debug)]
+struct JsonScan {
+    field: Vec<u8>,
+    at: At,
+    depth: usize,
+    /// At the top level, the next string is a name.
+    name_next: bool,
+    /// At the top level, the next value is the field's.
+    value_next: bool,
+    /// The string that is read, as written; at most [`MAX_RAW`] bytes.
+    raw: Vec<u8>,
+    overflow: bool,
+    findings: Findings,
+}
+
+impl JsonScan {
+    fn new(field: &str, thorough: bool) -> Self {
+        JsonScan {
+            field: field.as_bytes().to_vec(),
+            at: At::Start(0),
+            depth: 0,
+            name_next: false,
+            value_next: false,
+            raw: Vec::new(),
+            overflow: false,
+            findings: Findings::new(thorough),
+        }
+    }
+
+    fn feed(&mut self, chunk: &[u8]) -> Status {
+        let mut rest = chunk;
+        while !rest.is_empty() && !self.findings.over {
+            rest = match self.at {
+                At::Start(seen) => self.start(rest, seen),
+                At::Structure => self.structure(rest),
+                At::Text { role, escaped } => self.text(rest, role, escaped),
+            };
+        }
+        self.findings.status()
+    }
+
+    fn finish(mut self) -> Result<Option<String>, ModelError> {
+        let cut_short = !self.findings.over && !matches!(self.at, At::Start(_));
+        if cut_short && self.findings.thorough {
+            self.findings.fail(ModelError::BadBody);
+        }
+        self.findings.finish()
+    }
+
+    /// One byte in front of the object.
+    fn start<'a>(&mut self, bytes: &'a [u8], seen: usize) -> &'a [u8] {
+        const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+        let Some((&byte, rest)) = bytes.split_first() else { return bytes };
+        match byte {
+            b'{' => {
+                self.depth = 1;
+                self.name_next = true;
+                self.at = At::Structure;
+            }
+            b' ' | b'\t' | b'\r' | b'\n' => {}
+            _ if BYTE_ORDER_MARK.get(seen) == Some(&byte) => self.at = At::Start(seen + 1),
+            _ => self.findings.over = true,
+        }
+        rest
+    }
+
+    /// Everything up to and including the next quotation mark, or to the end of the object.
+    fn structure<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        for (index, &byte) in bytes.iter().enumerate() {
+            let top = self.depth == 1;
+            match byte {
+                b'"' => {
+                    let role = match (top, self.name_next, self.value_next) {
+                        (true, true, _) => Role::Name,
+                        (true, false, true) => Role::Value,
+                        _ => Role::Other,
+                    };
+                    self.raw.clear();
+                    self.overflow = false;
+                    self.at = At::Text { role, escaped: false };
+                    return after(bytes, index);
+                }
+                b'{' | b'[' => {
+                    self.not_text(top);
+                    self.depth += 1;
+                }
+                b'}' | b']' => {
+                    self.depth -= 1;
+                    if self.depth == 0 {
+                        self.findings.over = true;
+                    }
+                }
+                b',' if top => {
+                    self.name_next = true;
+                    self.value_next = false;
+                }
+                b':' if top => self.name_next = false,
+                b',' | b':' | b' ' | b'\t' | b'\r' | b'\n' => {}
+                b'0'..=b'9' | b'a'..=b'z' | b'+' | b'-' | b'.' | b'E' | b'I' | b'N' => {
+                    self.not_text(top);
+                }
+                // A comment or another quotation mark of a laxer language: what follows would be
+                // read differently there.
+                _ if self.findings.thorough => self.findings.fail(ModelError::BadBody),
+                _ => {}
+            }
+            if self.findings.over {
+                return &[];
+            }
+        }
+        &[]
+    }
+
+    /// A value that is not text begins.
+    fn not_text(&mut self, top: bool) {
+        if top && self.value_next && !self.name_next {
+            self.value_next = false;
+            self.findings.record(Value::Other);
+        }
+    }
+
+    /// Everything up to and including the end of the string, in jumps.
+    fn text<'a>(&mut self, bytes: &'a [u8], role: Role, escaped: bool) -> &'a [u8] {
+        let mut rest = bytes;
+        if escaped {
+            let Some((first, tail)) = rest.split_first() else { return rest };
+            self.keep(role, std::slice::from_ref(first));
+            rest = tail;
+        }
+        while let Some(index) = memchr2(b'"', b'\\', rest) {
+            self.keep(role, rest.get(..index).unwrap_or_default());
+            if rest.get(index) == Some(&b'"') {
+                self.at = At::Structure;
+                self.end_of_text(role);
+                return after(rest, index);
+            }
+            match rest.get(index..index + 2) {
+                Some(escape) => self.keep(role, escape),
+                None => {
+                    self.keep(role, b"\\");
+                    self.at = At::Text { role, escaped: true };
+                    return &[];
+                }
+            }
+            rest = after(rest, index + 1);
+        }
+        self.keep(role, rest);
+        self.at = At::Text { role, escaped: false };
+        &[]
+    }
+
+    /// Remembers a piece of a string that matters.
+    fn keep(&mut self, role: Role, piece: &[u8]) {
+        let limit = match role {
+            Role::Other => return,
+            Role::Name => MAX_FIELD,
+            Role::Value => MAX_RAW,
+        };
+        if self.raw.len() + piece.len() > limit {
+            self.overflow = true;
+        } else {
+            self.raw.extend_from_slice(piece);
+        }
+    }
+
+    fn end_of_text(&mut self, role: Role) {
+        match role {
+            Role::Other => {}
+            Role::Name => self.value_next = !self.overflow && self.is_field(),
+            Role::Value => {
+                self.value_next = false;
+                if self.overflow {
+                    return self.findings.fail(ModelError::TooLong);
+                }
+                match unescape(&self.raw) {
+                    Some(name) => self.findings.record(Value::Text(name)),
+                    // Not UTF-8, half a surrogate pair, a raw control character.
+                    None => self.findings.fail(ModelError::BadName),
+                }
+            }
+        }
+    }
+
+    /// Whether the name that was read is the field's.
+    fn is_field(&self) -> bool {
+        if self.raw == self.field {
+            return true;
+        }
+        let equals = |name: &[u8]| {
+            if self.findings.thorough {
+                name.eq_ignore_ascii_case(&self.field)
+            } else {
+                name == self.field
+            }
+        };
+        if memchr(b'\\', &self.raw).is_none() {
+            return equals(&self.raw);
+        }
+        unescape(&self.raw).is_some_and(|name| equals(name.as_bytes()))
+    }
+}
+
+/// What follows `index`.
+fn after(bytes: &[u8], index: usize) -> &[u8] {
+    bytes.get(index + 1..).unwrap_or_default()
+}
+
+/// The text of a JSON string that was written as `raw`.
+fn unescape(raw: &[u8]) -> Option<String> {
+    let quoted = [b"\"", raw, b"\""].concat();
+    serde_json::from_slice(&quoted).ok()
+}
+
+// === multipart ===
+
+/// Where in the form the scan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// In front of the first boundary.
+    Preamble,
+    /// Right behind a boundary.
+    Boundary,
+    /// In the headers of a part.
+    Headers,
+    /// In the content of a part; it is the field's.
+    Content { wanted: bool },
+}
+
+/// Scans a form for one field. Holds back only what may be the beginning of a boundary, the
+/// headers of a part, or the value itself.
+#[derive(Debug)]
+struct FormScan {
+    field: String,
+    /// `\n--boundary`. The carriage return in front is cut off the content.
+    delimiter: Vec<u8>,
+    stage: Stage,
+    pending: Vec<u8>,
+    findings: Findings,
+}
+
+impl FormScan {
+    fn new(boundary: &str, field: &str, thorough: bool) -> Self {
+        FormScan {
+            field: field.to_owned(),
+            delimiter: ["\n--", boundary].concat().into_bytes(),
+            stage: Stage::Preamble,
+            // So that the first boundary, too, has a line end in front.
+            pending: b"\n".to_vec(),
+            findings: Findings::new(thorough),
+        }
+    }
+
+    fn feed(&mut self, chunk: &[u8]) -> Status {
+        if !self.findings.over {
+            self.pending.extend_from_slice(chunk);
+        }
+        while !self.findings.over && self.step() {}
+        self.findings.status()
+    }
+
+    fn finish(mut self) -> Result<Option<String>, ModelError> {
+        if !self.findings.over && self.findings.thorough {
+            self.findings.fail(ModelError::BadBody);
+        }
+        self.findings.finish()
+    }
+
+    /// Goes on by one stage; `false` when more bytes are needed.
+    fn step(&mut self) -> bool {
+        match self.stage {
+            Stage::Preamble => self.content(false, true),
+            Stage::Content { wanted } => self.content(wanted, false),
+            Stage::Boundary => self.boundary(),
+            Stage::Headers => self.headers(),
+        }
+    }
+
+    fn content(&mut self, wanted: bool, preamble: bool) -> bool {
+        let Some(end) = memmem::find(&self.pending, &self.delimiter) else {
+            if wanted {
+                if self.pending.len() > MAX_RAW + self.delimiter.len() {
+                    self.findings.fail(ModelError::TooLong);
+                }
+                return false;
+            }
+            let keep = self.delimiter.len().saturating_sub(1).min(self.pending.len());
+            let drop = self.pending.len() - keep;
+            self.preamble_is_empty(preamble, drop);
+            self.pending.drain(..drop);
+            return false;
+        };
+        self.preamble_is_empty(preamble, end);
+        if wanted {
+            // In front is the line end that the headers left.
+            let value = self.pending.get(1..end).unwrap_or_default();
+            let value = value.strip_suffix(b"\r").unwrap_or(value);
+            match std::str::from_utf8(value) {
+                Ok(name) => self.findings.record(Value::Text(name.to_owned())),
+                Err(_) => self.findings.fail(ModelError::BadName),
+            }
+        }
+        self.pending.drain(..end + self.delimiter.len());
+        self.stage = Stage::Boundary;
+        true
+    }
+
+    /// Text in front of the first boundary is ignored by those who read a form, and read by those
+    /// who take the body for JSON all the same.
+    fn preamble_is_empty(&mut self, preamble: bool, len: usize) {
+        let text = self.pending.get(..len).unwrap_or_default();
+        if preamble && self.findings.thorough && !text.trim_ascii().is_empty() {
+            self.findings.fail(ModelError::BadBody);
+        }
+    }
+
+    fn boundary(&mut self) -> bool {
+        if self.pending.starts_with(b"--") {
+            self.findings.over = true;
+            return true;
+        }
+        let Some(end) = memchr(b'\n', &self.pending) else {
+            // Behind a boundary there is at most white space.
+            if self.pending.len() > MAX_PART_HEADERS {
+                self.findings.fail(ModelError::BadBody);
+            }
+            return false;
+        };
+        let is_boundary = self.pending.get(..end).unwrap_or_default().trim_ascii().is_empty();
+        if is_boundary {
+            // The line end stays: it is in front of the empty line of a part without headers.
+            self.pending.drain(..end);
+            self.stage = Stage::Headers;
+        } else if self.findings.thorough {
+            self.findings.fail(ModelError::BadBody);
+        } else {
+            // Content that has the boundary in it, with more behind.
+            self.stage = Stage::Content { wanted: false };
+        }
+        true
+    }
+
+    fn headers(&mut self) -> bool {
+        let windows = memmem::find(&self.pending, b"\n\r\n").map(|at| (at, 3));
+        let plain = memmem::find(&self.pending, b"\n\n").map(|at| (at, 2));
+        let end = match (windows, plain) {
+            (Some(a), Some(b)) => Some(if a.0 <= b.0 { a } else { b }),
+            (a, b) => a.or(b),
+        };
+        let Some((end, len)) = end.filter(|(end, _)| *end <= MAX_PART_HEADERS) else {
+            if self.pending.len() > MAX_PART_HEADERS {
+                self.findings.fail(ModelError::BadBody);
+            }
+            return false;
+        };
+        let headers = self.pending.get(..end).unwrap_or_default();
+        let wanted = match part_name(&String::from_utf8_lossy(headers)) {
+            PartName::Plain(name) => name == self.field,
+            PartName::Odd if self.findings.thorough => {
+                self.findings.fail(ModelError::BadBody);
+                return true;
+            }
+            // Not one that can be told.
+            PartName::Odd | PartName::None => false,
+        };
+        // The last line end stays, for a boundary may follow at once.
+        self.pending.drain(..end + len - 1);
+        self.stage = Stage::Content { wanted };
+        true
+    }
+}
+
+/// The name of a part.
+enum PartName {
+    Plain(String),
+    /// Twice, or in a notation (`name*=`, backslashes) that readers understand differently.
+    Odd,
+    None,
+}
+
+/// The name in the headers of a part.
+fn part_name(headers: &str) -> PartName {
+    let mut found = PartName::None;
+    for line in headers.lines() {
+        let Some((header, value)) = line.split_once(':') else { continue };
+        if !header.trim().eq_ignore_ascii_case("content-disposition") {
+            continue;
+        }
+        for parameter in split_parameters(value).skip(1) {
+            let Some((name, value)) = parameter.split_once('=') else { continue };
+            let name = name.trim();
+            if name.eq_ignore_ascii_case("name*") {
+                return PartName::Odd;
+            }
+            if !name.eq_ignore_ascii_case("name") {
+                continue;
+            }
+            let value = value.trim();
+            if value.contains('\\') || matches!(found, PartName::Plain(_)) {
+                return PartName::Odd;
+            }
+            found = PartName::Plain(value.trim_matches('"').to_owned());
+        }
+    }
+    found
+}
+
+/// The parts between semicolons that are not in quotation marks.
+fn split_parameters(value: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    let mut escaped = false;
+    value.split(move |c: char| {
+        if escaped {
+            escaped = false;
+            return false;
+        }
+        match c {
+            '\\' => escaped = quoted,
+            '"' => quoted = !quoted,
+            ';' => return !quoted,
+            _ => {}
+        }
+        false
+    })
+}
+
+#[cfg(test)]
+mod tests;

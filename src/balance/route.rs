@@ -1,0 +1,301 @@
+//! Which provider and path does a request mean?
+//!
+//! The path of an [`ApiRoute`] goes behind `.../v1/{account}/{gateway}/{provider}/` in a URL that
+//! carries a provider key, so nothing that a client writes may leave that folder: dot segments in
+//! any spelling, backslashes and control characters are refused, not cleaned.
+//!
+//! Clients put their own idea of a base URL in front of the path (`/v1`, `/openai/v1`, a doubled
+//! slash). What the gateway wants is in the [`super::provider`] table, and paths are made so.
+
+use super::error::{Kind, Refusal};
+use super::provider::{self, Provider};
+
+/// What a request is for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Route<'a> {
+    /// A browser asks whether it may send the real request.
+    Preflight,
+    /// `/healthz`.
+    Health,
+    /// The administrator's page.
+    Page,
+    /// `/favicon.ico` or `/favicon.svg`.
+    Favicon,
+    /// The page's API; the path below `/admin/api/`, without the query.
+    Admin(&'a str),
+    /// A request for a provider.
+    Api(ApiRoute),
+    /// Nothing is there, and nothing similar either.
+    NotFound,
+}
+
+/// A request for a provider.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ApiRoute {
+    /// The gateway's segment: a slug, `compat`, or a whole `custom-...`.
+    pub provider: String,
+    /// The provider's row of the table.
+    pub row: &'static Provider,
+    /// What follows the segment at the gateway: no leading slash, percent-encoding as received.
+    pub path: String,
+    /// The query without the `?` and without credentials; `None` when nothing is left.
+    pub query: Option<String>,
+    /// The first credential that was in the query, decoded.
+    pub query_token: Option<String>,
+}
+
+impl ApiRoute {
+    /// The path with its query, as it follows the provider's segment and a slash.
+    pub fn path_and_query(&self) -> String {
+        match &self.query {
+            Some(query) => [&self.path, "?", query].concat(),
+            None => self.path.clone(),
+        }
+    }
+}
+
+/// How often percent-encoding is undone to find what hides in it. A server undoes it once, a
+/// second server behind it perhaps once more.
+const MAX_DECODINGS: usize = 3;
+
+/// Finds out what a request is for. `path_and_query` is what follows the host in the URL.
+///
+/// # Errors
+///
+/// [`Kind::BadRequest`] for a path that is not sent on as it is, [`Kind::NotFound`] for an unknown
+/// provider or an address that lacks `/api`, each with what to write instead.
+pub fn route<'a>(method: &str, path_and_query: &'a str) -> Result<Route<'a>, Refusal> {
+    let address = path_and_query.split('#').next().unwrap_or_default();
+    let (path, query) = match address.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (address, None),
+    };
+    let path = path.trim_start_matches('/');
+
+    if let Some(rest) = below(path, "api") {
+        // A preflight carries no token, and its answer is the same for every path.
+        if method == "OPTIONS" {
+            return Ok(Route::Preflight);
+        }
+        return api(method, rest, query).map(Route::Api);
+    }
+    if let Some(rest) = path.strip_prefix("admin/api/") {
+        return Ok(Route::Admin(rest));
+    }
+    match path {
+        "" | "index.html" => Ok(Route::Page),
+        "healthz" => Ok(Route::Health),
+        "favicon.ico" | "favicon.svg" => Ok(Route::Favicon),
+        _ => match forgotten_api(path) {
+            Some(refusal) => Err(refusal),
+            None => Ok(Route::NotFound),
+        },
+    }
+}
+
+/// What follows `folder` and the slashes behind it.
+fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
+    let rest = path.strip_prefix(folder)?;
+    if rest.is_empty() {
+        return Some(rest);
+    }
+    rest.starts_with('/').then(|| rest.trim_start_matches('/'))
+}
+
+/// The refusal of an address that only lacks `/api`, which is the commonest mistake in a base URL.
+fn forgotten_api(path: &str) -> Option<Refusal> {
+    let (first, rest) = path.split_once('/')?;
+    let better = if first == "v1" {
+        format!("/api/{}/{}", provider::COMPAT, super::error::echo(rest))
+    } else {
+        let slug = provider::suggest(first)?;
+        format!("/api/{slug}/{}", super::error::echo(rest))
+    };
+    Some(Refusal::new(
+        Kind::NotFound,
+        format!("There is nothing at this address. Did you mean `{better}`?"),
+    ))
+}
+
+/// The route below `/api/`.
+fn api(method: &str, rest: &str, query: Option<&str>) -> Result<ApiRoute, Refusal> {
+    if matches!(method, "TRACE" | "CONNECT") {
+        return Err(Refusal::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS"));
+    }
+    let (slug, rest) = rest.split_once('/').unwrap_or((rest, ""));
+    if slug.is_empty() {
+        return Err(Refusal::bad_request(
+            "The address names no provider. Requests go to `/api/<provider>/<path>`, such as \
+             `/api/openai/chat/completions`.",
+        ));
+    }
+    let row = provider::find(slug).ok_or_else(|| Refusal::unknown_provider(slug))?;
+    check(rest)?;
+    let (query, query_token) = query.map_or(Ok((None, None)), split_query)?;
+    Ok(ApiRoute { provider: slug.to_owned(), row, path: normalise(row, rest), query, query_token })
+}
+
+// === paths ===
+
+/// Refuses a path that could mean something else to the next server than it does here.
+fn check(path: &str) -> Result<(), Refusal> {
+    // URL parsers drop tabs and line ends anywhere and spaces at the end, so that what looks
+    // harmless here becomes a dot segment there.
+    if path.bytes().any(|b| b <= b' ' || b == 0x7f) {
+        return Err(unsafe_path("a space or control character"));
+    }
+    let mut decoded = path.to_owned();
+    for _ in 0..MAX_DECODINGS {
+        if decoded.contains('\\') {
+            return Err(unsafe_path("a backslash"));
+        }
+        if decoded.chars().any(|c| c.is_control()) {
+            return Err(unsafe_path("a control character"));
+        }
+        if decoded.split('/').any(is_dot_segment) {
+            return Err(unsafe_path("a `.` or `..` segment"));
+        }
+        if !decoded.contains('%') {
+            break;
+        }
+        decoded = decode(&decoded);
+    }
+    Ok(())
+}
+
+/// `.` and `..`, also with a path parameter, which some servers cut off first.
+fn is_dot_segment(segment: &str) -> bool {
+    matches!(segment.split(';').next().unwrap_or_default().trim(), "." | "..")
+}
+
+/// The refusal of a path with `what` in it.
+fn unsafe_path(what: &str) -> Refusal {
+    Refusal::bad_request(format!(
+        "The path contains {what}, also counting percent-encoding. Send the provider's path \
+         without it."
+    ))
+}
+
+/// Makes the path what the gateway wants behind the provider's segment.
+fn normalise(row: &Provider, path: &str) -> String {
+    let is_custom = row.slug == provider::CUSTOM_PREFIX;
+    let mut path = if is_custom {
+        // Its owner may have a path with empty segments; a base URL with a slash at the end may
+        // still not.
+        path.trim_start_matches('/').to_owned()
+    } else {
+        collapse_slashes(path)
+    };
+    while let Some(rest) = doubled_version(&path, is_custom) {
+        path = rest.to_owned();
+    }
+    for (from, to) in row.rewrites {
+        let rest = match from.strip_suffix('$') {
+            Some(whole) => (path == whole).then_some(""),
+            None => path.strip_prefix(from),
+        };
+        if let Some(rest) = rest {
+            path = [to, rest].concat();
+            break;
+        }
+    }
+    if let Some(version) = row.version {
+        let first = decode(path.split('/').next().unwrap_or_default());
+        // An empty path is a socket's.
+        if !path.is_empty() && !is_version(&first) && !row.unversioned.contains(&first.as_str()) {
+            path = [version, "/", &path].concat();
+        }
+    }
+    path
+}
+
+/// The path with every run of slashes made one, and none in front.
+fn collapse_slashes(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for c in path.chars() {
+        if c != '/' || !(out.is_empty() || out.ends_with('/')) {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// The path without its first segment, if that is a version and another follows: the client's
+/// base URL had one, and the client adds its own, which is the one it means.
+fn doubled_version(path: &str, same_only: bool) -> Option<&str> {
+    let (first, rest) = path.split_once('/')?;
+    let second = rest.split('/').next()?;
+    let doubled = is_version(first) && is_version(second) && (!same_only || first == second);
+    doubled.then_some(rest)
+}
+
+/// `v1`, `v2`, `v1beta`, `v1beta1`, ...
+fn is_version(segment: &str) -> bool {
+    segment.strip_prefix('v').is_some_and(|rest| {
+        rest.starts_with(|c: char| c.is_ascii_digit())
+            && rest.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase())
+    })
+}
+
+// === queries ===
+
+/// The query without its credentials, and the first of them.
+fn split_query(query: &str) -> Result<(Option<String>, Option<String>), Refusal> {
+    if query.bytes().any(|b| b <= b' ' || b == 0x7f) {
+        return Err(Refusal::bad_request(
+            "The query contains a space or control character. Percent-encode it.",
+        ));
+    }
+    let mut kept = String::with_capacity(query.len());
+    let mut token = None;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if provider::is_credential_query(&decode(name)) {
+            if token.is_none() && !value.is_empty() {
+                token = Some(decode(value));
+            }
+            continue;
+        }
+        if !kept.is_empty() {
+            kept.push('&');
+        }
+        kept.push_str(pair);
+    }
+    Ok(((!kept.is_empty()).then_some(kept), token))
+}
+
+/// Undoes percent-encoding once. `+` stays: in a path it is itself, and a token in a query has no
+/// spaces but may be base64. What is not UTF-8 becomes U+FFFD.
+pub(crate) fn decode(text: &str) -> String {
+    if !text.contains('%') {
+        return text.to_owned();
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let code = match (first, tail) {
+            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
+            _ => None,
+        };
+        match code {
+            Some((high, low)) => {
+                out.push(high * 16 + low);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            None => {
+                out.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(out)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// The value of a hexadecimal digit.
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! Settings and bindings. Parsing is the core's; this file only fetches the text.
+
+use core::cell::RefCell;
+use std::rc::Rc;
+
+use worker::Env;
+use worker::js_sys::{Function, JsString, Promise, Reflect};
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::wasm_bindgen_futures::JsFuture;
+
+use crate::balance::error::Refusal;
+use crate::balance::gateway;
+use crate::balance::health::{DEFAULT_CONSECUTIVE_429_THRESHOLD, Policy};
+use crate::balance::retry::DEFAULT_MAX_ATTEMPTS;
+use crate::balance::token::{self, Tokens};
+
+/// What the operator configured. A deployment never changes it, so an isolate reads it once.
+pub struct Settings {
+    /// The tokens of `AUTH_KEY`.
+    pub tokens: Tokens,
+    /// The gateway's base address if the settings give one.
+    gateway: Result<Option<String>, String>,
+    /// The gateway's name, for the `AI` binding.
+    gateway_name: Result<String, String>,
+    /// `AI_GATEWAY_TOKEN`, ready for the header `cf-aig-authorization`.
+    pub gateway_authorization: Option<String>,
+    /// `MAX_ATTEMPTS`.
+    pub max_attempts: u32,
+    /// How verdicts change keys.
+    pub policy: Policy,
+    /// Sentences about settings that cannot be what was meant.
+    pub problems: Vec<String>,
+}
+
+thread_local! {
+    static SETTINGS: RefCell<Option<Rc<Settings>>> = const { RefCell::new(None) };
+    static ASKED_BASE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+impl Settings {
+    /// The settings of this deployment.
+    pub fn load(env: &Env) -> Rc<Self> {
+        if let Some(settings) = SETTINGS.with_borrow(Clone::clone) {
+            return settings;
+        }
+        let settings = Rc::new(Self::read(env));
+        SETTINGS.set(Some(Rc::clone(&settings)));
+        settings
+    }
+
+    fn read(env: &Env) -> Self {
+        let text = |name: &str| {
+            let value = Reflect::get(env.as_ref(), &JsValue::from_str(name)).ok()?;
+            // A number in `[vars]` arrives as a number.
+            let value = value.as_string().or_else(|| value.as_f64().map(|n| n.to_string()))?;
+            Some(value.trim().to_owned()).filter(|value| !value.is_empty())
+        };
+        let mut problems = Vec::new();
+        let mut number = |name: &str, default: u32| match text(name).map(|value| value.parse()) {
+            Some(Ok(value)) => value,
+            None => default,
+            Some(Err(_)) => {
+                problems.push(format!("{name} is not a whole number; {default} is used instead."));
+                default
+            }
+        };
+        let max_attempts = number("MAX_ATTEMPTS", DEFAULT_MAX_ATTEMPTS);
+        let threshold = number("CONSECUTIVE_429_THRESHOLD", DEFAULT_CONSECUTIVE_429_THRESHOLD);
+        let tokens = token::parse(&text("AUTH_KEY").unwrap_or_default());
+        problems.extend(tokens.problems().iter().map(ToString::to_string));
+        let gateway = gateway::base(
+            text("GATEWAY_URL").as_deref(),
+            text("CLOUDFLARE_ACCOUNT_ID").as_deref(),
+            text("AI_GATEWAY").as_deref(),
+        );
+        problems.extend(gateway.as_ref().err().cloned());
+        Self {
+            tokens,
+            gateway,
+            gateway_name: gateway::name(text("AI_GATEWAY").as_deref()),
+            gateway_authorization: text("AI_GATEWAY_TOKEN").map(|token| format!("Bearer {token}")),
+            max_attempts,
+            policy: Policy { consecutive_429_threshold: threshold },
+            problems,
+        }
+    }
+
+    /// The gateway's base address: from the settings, else from the `AI` binding, which is asked
+    /// once per isolate.
+    ///
+    /// # Errors
+    /// When neither knows it: a refusal that says what to set.
+    pub async fn gateway_base(&self, env: &Env) -> Result<String, Refusal> {
+        match &self.gateway {
+            Ok(Some(base)) => return Ok(base.clone()),
+            Ok(None) => {}
+            Err(problem) => return Err(Refusal::no_gateway(problem)),
+        }
+        if let Some(base) = ASKED_BASE.with_borrow(Clone::clone) {
+            return Ok(base);
+        }
+        let name = self.gateway_name.as_ref().map_err(Refusal::no_gateway)?;
+        let base = ask_binding(env, name).await.map_err(|why| {
+            Refusal::no_gateway(
+                "The address of the AI Gateway is not known. Set CLOUDFLARE_ACCOUNT_ID (and \
+                 AI_GATEWAY, if your gateway is not called one-balance), or bind AI.",
+            )
+            .with_log(format!("AI binding: {why:?}"))
+        })?;
+        ASKED_BASE.set(Some(base.clone()));
+        Ok(base)
+    }
+}
+
+/// `await env.AI.gateway(name).getUrl()`. The Rust binding of `AI` has no `gateway`.
+async fn ask_binding(env: &Env, name: &str) -> Result<String, JsValue> {
+    let method = |of: &JsValue, name: &str| -> Result<Function, JsValue> {
+        Reflect::get(of, &JsValue::from_str(name))?.dyn_into()
+    };
+    let ai = Reflect::get(env.as_ref(), &JsValue::from_str("AI"))?;
+    let gateway = method(&ai, "gateway")?.call1(&ai, &JsValue::from_str(name))?;
+    let url = method(&gateway, "getUrl")?.call0(&gateway)?;
+    let url = JsFuture::from(Promise::resolve(&url)).await?;
+    let url = String::from(url.dyn_into::<JsString>()?);
+    Ok(url.trim_end_matches('/').to_owned())
+}

@@ -1,0 +1,170 @@
+//! What a client's request says: who asks, for which model, with which body.
+
+use worker::js_sys::{ArrayBuffer, Uint8Array};
+use worker::wasm_bindgen::JsCast;
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::web_sys::Request;
+
+use super::respond::thrown;
+use crate::balance::error::Refusal;
+use crate::balance::key::EVERY_MODEL;
+use crate::balance::model::{self, Located, ModelError, Scanner, Status};
+use crate::balance::provider::COMPAT;
+use crate::balance::route::ApiRoute;
+use crate::balance::token::{self, Token, TokenError, Tokens};
+use crate::balance::{Millis, provider};
+
+/// The longest body that is taken, in bytes. It is held once here and once by `fetch`, of the 128 MB
+/// that an isolate has with all that it runs at the same time.
+pub const MAX_BODY: usize = 48 * 1024 * 1024;
+
+/// The body is looked through in pieces of this size, so that a large one is never in wasm memory
+/// as a whole.
+const SCAN_PIECE: u32 = 64 * 1024;
+
+/// Who asks.
+///
+/// # Errors
+/// When nobody is let in by what the request presents.
+pub fn token_of<'t>(
+    tokens: &'t Tokens,
+    request: &Request,
+    api: &ApiRoute,
+    now: Millis,
+) -> Result<&'t Token, Refusal> {
+    if tokens.is_empty() {
+        return Err(Refusal::no_auth_key());
+    }
+    let headers = request.headers();
+    let in_headers = token::headers_of(api.row).filter_map(|name| {
+        let value = headers.get(name).ok().flatten()?;
+        Some(token::from_header(name, &value).to_owned())
+    });
+    // Taken one by one: the first header nearly always has it.
+    let mut worst = TokenError::Missing;
+    for presented in in_headers.chain(api.query_token.clone()) {
+        match tokens.check(&presented, now) {
+            Ok(token) => return Ok(token),
+            Err(TokenError::Expired) => worst = TokenError::Expired,
+            Err(TokenError::Unknown) if worst == TokenError::Missing => worst = TokenError::Unknown,
+            Err(_) => {}
+        }
+    }
+    Err(match worst {
+        TokenError::Missing => Refusal::no_token(),
+        TokenError::Unknown => Refusal::unknown_token(),
+        TokenError::Expired => Refusal::expired_token(),
+    })
+}
+
+/// Which pool a request draws on, and for what.
+pub struct Target {
+    /// The provider whose keys are used.
+    pub provider: String,
+    /// Its model, or [`EVERY_MODEL`] when the request names none.
+    pub model: String,
+}
+
+/// Finds the model, and with it the provider of a `compat` request, and checks that the token may
+/// use them.
+///
+/// # Errors
+/// When the model cannot be told though it must be, or the token may not use it.
+pub fn target_of(
+    token: &Token,
+    method: &str,
+    content_type: Option<&str>,
+    api: &ApiRoute,
+    body: Option<&ArrayBuffer>,
+) -> Result<Target, Refusal> {
+    // An unlimited token may name whatever it likes, so the search may stop at the first find.
+    let thorough = !token.unrestricted();
+    // Models that the provider may fall back to by itself.
+    let mut further = Vec::new();
+    let bad = |error: ModelError| Refusal::bad_request(error.to_string());
+    let located = model::locate(api.row, method, &api.path, api.query.as_deref()).map_err(bad)?;
+    let found = match (located, body) {
+        (Located::Here(model), _) => Some(model),
+        (Located::InBody(field), Some(body)) => {
+            let scanner = Scanner::new(content_type, field, thorough);
+            let found = scan(body, scanner).map_err(bad)?;
+            let is_form = content_type.is_some_and(|kind| model::boundary(kind).is_some());
+            if thorough && found.is_some() && !is_form {
+                further = model::extra_models(&Uint8Array::new(body).to_vec()).map_err(bad)?;
+            }
+            found
+        }
+        (Located::InBody(_), None) | (Located::Nowhere, _) => None,
+    };
+    let (slug, model) = if api.provider == COMPAT {
+        match found.as_deref().and_then(model::split_compat) {
+            Some((slug, _)) if slug == provider::DYNAMIC => {
+                return Err(Refusal::unknown_model_prefix(found.as_deref()));
+            }
+            Some((slug, model)) => (slug.to_owned(), Some(model.to_owned())),
+            None => return Err(Refusal::unknown_model_prefix(found.as_deref())),
+        }
+    } else {
+        (api.provider.clone(), found)
+    };
+    let model = model.map(|model| model::clean(&model)).transpose().map_err(bad)?;
+    if !token.allows_provider(&slug) {
+        return Err(Refusal::provider_out_of_scope(&slug));
+    }
+    if !token.allows_request(&slug, model.as_deref(), method, &api.path) {
+        return Err(Refusal::out_of_scope(&slug, model.as_deref()));
+    }
+    if let Some(other) = further.iter().find(|other| !token.allows(&slug, Some(other))) {
+        return Err(Refusal::out_of_scope(&slug, Some(other)));
+    }
+    Ok(Target { provider: slug, model: model.unwrap_or_else(|| EVERY_MODEL.to_owned()) })
+}
+
+fn scan(body: &ArrayBuffer, mut scanner: Scanner) -> Result<Option<String>, ModelError> {
+    pieces(&Uint8Array::new(body), |piece| scanner.feed(piece) == Status::NeedMore);
+    scanner.finish()
+}
+
+/// Shows the bytes piece by piece for as long as they are wanted.
+fn pieces(bytes: &Uint8Array, mut show: impl FnMut(&[u8]) -> bool) {
+    let mut piece = vec![0; bytes.length().min(SCAN_PIECE) as usize];
+    let mut at = 0;
+    while at < bytes.length() {
+        let end = bytes.length().min(at + SCAN_PIECE);
+        let view = bytes.subarray(at, end);
+        piece.truncate(view.length() as usize);
+        view.copy_to(&mut piece);
+        if !show(&piece) {
+            return;
+        }
+        at = end;
+    }
+}
+
+/// The body, whole, since a retry needs it again. It stays outside wasm memory. `None` when there
+/// is none.
+///
+/// # Errors
+/// When it is larger than `limit` bytes, or the client breaks off while sending it.
+pub async fn body_of(
+    request: &Request,
+    method: &str,
+    limit: usize,
+) -> Result<Option<ArrayBuffer>, Refusal> {
+    if matches!(method, "GET" | "HEAD") || request.body().is_none() {
+        return Ok(None);
+    }
+    let announced = request.headers().get("content-length").ok().flatten();
+    if announced.and_then(|length| length.parse::<usize>().ok()).is_some_and(|n| n > limit) {
+        return Err(Refusal::too_large(limit));
+    }
+    let promise = request.array_buffer().map_err(|why| thrown("body", &why))?;
+    let body: ArrayBuffer = JsFuture::from(promise)
+        .await
+        .map_err(|_| Refusal::bad_request("The request's body broke off while it was sent."))?
+        .unchecked_into();
+    if body.byte_length() as usize > limit {
+        return Err(Refusal::too_large(limit));
+    }
+    Ok(Some(body))
+}

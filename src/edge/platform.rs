@@ -1,0 +1,50 @@
+//! Clock, randomness and timers of the platform, for a core that has none.
+
+use core::cell::Cell;
+use core::time::Duration;
+
+use worker::js_sys::Date;
+
+use crate::balance::Millis;
+use crate::balance::pick::mix;
+
+/// The time. In production it advances only when the isolate waits for something outside.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a time is a whole positive number far below 2^53"
+)]
+pub fn now() -> Millis {
+    Date::now() as Millis
+}
+
+thread_local! {
+    static SEED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A number for tie-breaking and jitter: from the system's randomness once per isolate, then a
+/// sequence. Not for secrets.
+#[must_use]
+pub fn seed() -> u64 {
+    SEED.with(|cell| {
+        let before = match cell.get() {
+            0 => random(),
+            seed => seed,
+        };
+        cell.set(before.wrapping_add(1).max(1));
+        mix(before)
+    })
+}
+
+/// Eight bytes of the system's randomness.
+#[must_use]
+pub fn random() -> u64 {
+    // It fails only where there is no source at all; the clock then spreads isolates well enough.
+    getrandom::u64().unwrap_or_else(|_| now())
+}
+
+/// Waits.
+pub async fn pause(millis: Millis) {
+    worker::Delay::from(Duration::from_millis(millis)).await;
+}

@@ -1,0 +1,181 @@
+//! What this isolate remembers: a snapshot per provider, and the changes that D1 does not have yet.
+//!
+//! Plain data only. A request that finds another one loading a provider waits for it with timers of
+//! its own; nothing of one request is awaited by another.
+
+use core::cell::RefCell;
+use std::collections::HashMap;
+
+use super::platform::{now, pause, random, seed};
+use super::store::{OVERLAP, Recorded, Rows, Store};
+use crate::balance::error::Refusal;
+use crate::balance::snapshot::Snapshot;
+use crate::balance::{HOUR, Millis, SECOND};
+
+/// A snapshot older than this is refreshed behind a request.
+const STALE_AFTER: Millis = 15 * SECOND;
+/// A caller is not told "no key" from a snapshot older than this: D1 is asked first.
+const DOUBTED_AFTER: Millis = 2 * SECOND;
+/// Deleted keys are remembered in D1 for a day. After an hour without a refresh an isolate starts
+/// over rather than rely on it.
+const FORGOTTEN_AFTER: Millis = HOUR;
+/// How long a request waits for another one that loads the same provider, and how often it looks.
+const LOAD_PATIENCE: Millis = 10 * SECOND;
+const LOAD_GLANCE: Millis = 5;
+/// Changes kept for D1 while it does not take them: at 0.5 KB each half a megabyte of 128.
+const MOST_UNWRITTEN: usize = 1_000;
+/// Changes written in one batch. Two statements each, of the 50 that the Free plan allows a request.
+const MOST_PER_WRITE: usize = 20;
+
+#[derive(Default)]
+struct Pool {
+    snapshot: Option<Snapshot>,
+    /// Another request is reading it for the first time, since then.
+    loading_since: Option<Millis>,
+}
+
+thread_local! {
+    static POOLS: RefCell<HashMap<String, Pool>> = RefCell::default();
+    static UNWRITTEN: RefCell<Vec<Recorded>> = RefCell::default();
+}
+
+/// Works with the snapshot of a provider, if there is one. Must not be nested.
+pub fn with<R>(provider: &str, work: impl FnOnce(&mut Snapshot) -> R) -> Option<R> {
+    POOLS.with_borrow_mut(|pools| pools.get_mut(provider)?.snapshot.as_mut().map(work))
+}
+
+/// Makes sure that there is a snapshot of the provider: read by this request, or by another that is
+/// at it. Tells whether it is stale.
+///
+/// # Errors
+/// When D1 does not answer.
+pub async fn ready(store: &Store, provider: &str) -> Result<bool, Refusal> {
+    let started = now();
+    loop {
+        let asked = with(provider, |snapshot| snapshot.asked_at);
+        match asked {
+            Some(at) if now().saturating_sub(at) < FORGOTTEN_AFTER => {
+                return Ok(now().saturating_sub(at) > STALE_AFTER);
+            }
+            Some(_) => return load(store, provider).await.map(|()| false),
+            None => {}
+        }
+        let waits = POOLS.with_borrow_mut(|pools| {
+            let pool = pools.entry(provider.to_owned()).or_default();
+            let busy = pool.loading_since.is_some_and(|since| now() - since < LOAD_PATIENCE);
+            if !busy {
+                pool.loading_since = Some(now());
+            }
+            busy
+        });
+        if !waits || now().saturating_sub(started) > LOAD_PATIENCE {
+            return load(store, provider).await.map(|()| false);
+        }
+        pause(LOAD_GLANCE).await;
+    }
+}
+
+/// Reads the provider's working set.
+async fn load(store: &Store, provider: &str) -> Result<(), Refusal> {
+    let started = now();
+    let slot = u32::try_from(random() >> 33).unwrap_or_default(); // 0 ..= 2^31 - 1, as in the table
+    let rows = store.working_set(provider, slot, started).await;
+    POOLS.with_borrow_mut(|pools| {
+        let pool = pools.entry(provider.to_owned()).or_default();
+        pool.loading_since = None;
+        let rows = rows?;
+        // What this isolate changed while D1 was reading, or could not write yet, is newer.
+        let mut snapshot = Snapshot::new();
+        merge(&mut snapshot, rows, started);
+        UNWRITTEN.with_borrow(|unwritten| {
+            for recorded in unwritten.iter().filter(|recorded| recorded.provider == provider) {
+                snapshot.apply(&recorded.change, recorded.at);
+            }
+        });
+        pool.snapshot = Some(snapshot);
+        Ok(())
+    })
+}
+
+fn merge(snapshot: &mut Snapshot, rows: Rows, started: Millis) {
+    for key in rows.keys {
+        snapshot.merge(key);
+    }
+    for (key, cooling, changed_at) in rows.coolings {
+        snapshot.merge_cooling(key, cooling, changed_at);
+    }
+    snapshot.asked_at = started;
+    snapshot.watermark = started.saturating_sub(OVERLAP);
+    snapshot.prune(started);
+}
+
+/// Reads what changed since the last time.
+///
+/// # Errors
+/// When D1 does not answer; the snapshot stays as it is.
+pub async fn refresh(store: &Store, provider: &str) -> Result<(), Refusal> {
+    let started = now();
+    // Taken before the read, so that requests meanwhile do not all start one.
+    let watermark = with(provider, |snapshot| {
+        snapshot.asked_at = started;
+        snapshot.watermark
+    });
+    let Some(watermark) = watermark else { return Ok(()) };
+    let rows = store.changed_since(provider, watermark).await?;
+    with(provider, |snapshot| merge(snapshot, rows, started));
+    Ok(())
+}
+
+/// Before a caller is told that there is no key: asks D1 if that was not done just now. Tells
+/// whether it did.
+pub async fn doubt(store: &Store, provider: &str) -> bool {
+    let fresh = with(provider, |snapshot| now().saturating_sub(snapshot.asked_at) < DOUBTED_AFTER);
+    fresh != Some(true) && refresh(store, provider).await.is_ok()
+}
+
+/// An administrator changed keys: this isolate asks D1 before it serves the next request of any
+/// provider. Others learn of it by their refresh.
+pub fn expire() {
+    POOLS.with_borrow_mut(|pools| {
+        for pool in pools.values_mut() {
+            // A load that is under way may have read too early.
+            pool.loading_since = None;
+            if let Some(snapshot) = &mut pool.snapshot {
+                snapshot.asked_at = 0;
+            }
+        }
+    });
+}
+
+/// A tie-breaker for picks.
+#[must_use]
+pub fn tie() -> u64 {
+    seed()
+}
+
+/// Keeps changes for D1, and tells whether there is anything to write. When D1 has not taken any
+/// for long, the oldest are dropped: they are the first whose time is over anyway.
+pub fn record(changes: Vec<Recorded>) -> bool {
+    UNWRITTEN.with_borrow_mut(|unwritten| {
+        unwritten.extend(changes);
+        let excess = unwritten.len().saturating_sub(MOST_UNWRITTEN);
+        unwritten.drain(..excess);
+        !unwritten.is_empty()
+    })
+}
+
+/// Writes what D1 does not have yet, of whichever request. What it does not take is kept for the
+/// next time.
+pub async fn flush(store: &Store) {
+    let batch: Vec<_> = UNWRITTEN.with_borrow_mut(|unwritten| {
+        let count = unwritten.len().min(MOST_PER_WRITE);
+        unwritten.drain(..count).collect()
+    });
+    if batch.is_empty() {
+        return;
+    }
+    if let Err(refusal) = store.write(&batch).await {
+        super::respond::log("changes not written", &refusal.to_string());
+        record(batch);
+    }
+}

@@ -1,0 +1,155 @@
+//! Answers: the upstream's, passed through, and our own.
+
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::web_sys::{Headers, Request, Response, ResponseInit};
+
+use super::upstream::Failure;
+use crate::balance::dialect::{self, Dialect};
+use crate::balance::error::Refusal;
+use crate::balance::key::Secret;
+
+/// Tells how many attempts the answer took.
+const ATTEMPTS: &str = "one-balance-attempts";
+/// What a browser may cache of a preflight, in seconds: a day, more than any browser keeps it.
+const PREFLIGHT_AGE: &str = "86400";
+/// Upstream headers that mean something else, or nothing, to our caller. Cookies are set by the
+/// provider's edge for its own address.
+const NOT_PASSED: [&str; 2] = ["set-cookie", "strict-transport-security"];
+
+/// An upstream success: the same status, headers and body, the body untouched.
+#[must_use]
+pub fn pass(response: Response, attempts: u32) -> Response {
+    if response.status() == 101 {
+        return response; // a WebSocket cannot be rewrapped
+    }
+    // A fetched answer's headers are read-only; an answer made from it has the same native body
+    // and its own headers.
+    let body = response.body();
+    let rewrapped = Response::new_with_opt_readable_stream_and_init(
+        body.as_ref(),
+        response.unchecked_ref::<ResponseInit>(),
+    );
+    let Ok(rewrapped) = rewrapped else { return response };
+    decorate(&rewrapped.headers(), attempts);
+    rewrapped
+}
+
+/// An upstream failure: its own status, headers and body, without the key. `retry_after` in
+/// seconds is added where the upstream said nothing.
+pub async fn pass_failure(
+    mut failure: Failure,
+    secret: &Secret,
+    attempts: u32,
+    retry_after: Option<u64>,
+) -> Response {
+    let mut body = failure.body(secret).await;
+    let headers = Headers::new_with_headers(&failure.headers).or_else(|_| Headers::new());
+    let made = headers.and_then(|headers| {
+        // The body was decoded while reading.
+        headers.delete("content-encoding")?;
+        headers.delete("content-length")?;
+        decorate(&headers, attempts);
+        if let Some(seconds) = retry_after.filter(|_| matches!(failure.status, 429 | 503))
+            && !headers.has("retry-after")?
+        {
+            headers.set("retry-after", &seconds.to_string())?;
+        }
+        let init = ResponseInit::new();
+        init.set_status(failure.status);
+        init.set_headers(&headers);
+        Response::new_with_opt_u8_array_and_init(Some(&mut body), &init)
+    });
+    made.unwrap_or_else(|why| bare(&format!("{why:?}")))
+}
+
+fn decorate(headers: &Headers, attempts: u32) {
+    for name in NOT_PASSED {
+        let _ = headers.delete(name);
+    }
+    let _ = headers.set(ATTEMPTS, &attempts.to_string());
+    allow_origin(headers);
+}
+
+fn allow_origin(headers: &Headers) {
+    let _ = headers.set("access-control-allow-origin", "*");
+    let _ = headers.set("access-control-expose-headers", "*");
+}
+
+/// Our own error in the caller's dialect, and a line in the log if it holds something for us.
+#[must_use]
+pub fn refuse(dialect: Dialect, refusal: &Refusal) -> Response {
+    if refusal.log.is_some() {
+        log("refused", &refusal.to_string());
+    }
+    let headers = [("content-type", dialect::content_type(dialect)), ("cache-control", "no-store")];
+    let response = make(refusal.status(), &headers, &dialect::body(dialect, refusal));
+    let headers = response.headers();
+    if let Some(seconds) = refusal.retry_after() {
+        let _ = headers.set("retry-after", &seconds.to_string());
+    }
+    if !refusal.should_retry() {
+        let _ = headers.set("x-should-retry", "false"); // the SDKs of OpenAI and Anthropic obey it
+    }
+    allow_origin(&headers);
+    response
+}
+
+/// The answer to a browser that asks whether it may call us. It may: a token decides, not an origin.
+///
+/// # Errors
+/// None; the type is that of the other routes.
+pub fn preflight(request: &Request) -> Result<Response, Refusal> {
+    let response = make(204, &[("access-control-max-age", PREFLIGHT_AGE)], "");
+    let headers = response.headers();
+    // `*` does not cover Authorization, so what was asked for is repeated.
+    let wanted = request.headers().get("access-control-request-headers").ok().flatten();
+    let _ = headers.set("access-control-allow-headers", wanted.as_deref().unwrap_or("*"));
+    let _ =
+        headers.set("access-control-allow-methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    allow_origin(&headers);
+    Ok(response)
+}
+
+/// An answer with these headers. A body of status 204 must be empty.
+#[must_use]
+pub fn make(status: u16, headers: &[(&str, &str)], body: &str) -> Response {
+    let made = Headers::new().and_then(|all| {
+        for (name, value) in headers {
+            all.set(name, value)?;
+        }
+        let init = ResponseInit::new();
+        init.set_status(status);
+        init.set_headers(&all);
+        let body = (status != 204).then_some(body);
+        Response::new_with_opt_str_and_init(body, &init)
+    });
+    made.unwrap_or_else(|why| bare(&format!("{why:?}")))
+}
+
+/// JSON that nobody may cache.
+#[must_use]
+pub fn json(status: u16, body: &serde_json::Value) -> Response {
+    let headers = [
+        ("content-type", "application/json; charset=utf-8"),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+    ];
+    make(status, &headers, &body.to_string())
+}
+
+/// The answer when not even an answer could be made; it cannot fail in practice.
+fn bare(why: &str) -> Response {
+    log("answer not made", why);
+    Response::error()
+}
+
+/// One line in the Worker's log. Must not hold a key, a token or a body.
+pub fn log(what: &str, why: &str) {
+    worker::console_log!("{}", serde_json::json!({ "what": what, "why": why }));
+}
+
+/// Turns what the platform threw into a refusal.
+#[must_use]
+pub fn thrown(what: &str, why: &JsValue) -> Refusal {
+    Refusal::internal(format!("{what}: {why:?}"))
+}

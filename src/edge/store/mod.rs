@@ -1,0 +1,311 @@
+//! Every SQL string, and the way between rows and the core's types. Nobody else knows a column.
+//!
+//! This file has what serves requests: reading a provider's keys, and writing what happened to
+//! them. [`keys`] has what the admin API needs.
+
+pub mod keys;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use worker::wasm_bindgen::JsValue;
+use worker::{D1Database, D1PreparedStatement, D1Result};
+
+use crate::balance::error::Refusal;
+use crate::balance::key::{Cooling, Key, KeyId, Secret, Source, State};
+use crate::balance::snapshot::Change;
+use crate::balance::verdict::Reason;
+use crate::balance::{MINUTE, Millis, SECOND};
+
+/// Keys of a provider that a cold isolate reads: enough that they do not all cool at once, few
+/// enough that 10,000 cold starts a day stay within the Free plan's 5 million rows.
+pub const WORKING_SET: u32 = 500;
+
+/// A refresh asks for rows this much older than the last one, since a row's time is taken before it
+/// is committed, on a clock of its own.
+pub const OVERLAP: Millis = 30 * SECOND;
+
+/// When the provider is first asked again about a key that it rejected on a bare status, and about
+/// one that it rejected in so many words (false ones happen).
+const FIRST_PROBE_UNCERTAIN: Millis = MINUTE;
+const FIRST_PROBE_CERTAIN: Millis = 5 * MINUTE;
+
+/// D1.
+pub struct Store {
+    d1: Option<D1Database>,
+}
+
+/// What D1 answered for one provider.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// Keys.
+    pub keys: Vec<Key>,
+    /// Coolings with their key and the time of the row.
+    pub coolings: Vec<(KeyId, Cooling, Millis)>,
+}
+
+/// A change with the answer that caused it, for the list of events.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// What changes.
+    pub change: Change,
+    /// When.
+    pub at: Millis,
+    /// The provider of the key.
+    pub provider: String,
+    /// The model asked for.
+    pub model: String,
+    /// HTTP status of the answer.
+    pub status: u16,
+    /// The provider's words, without any key.
+    pub message: String,
+}
+
+#[derive(Deserialize)]
+struct KeyRow {
+    id: f64,
+    secret: String,
+    state: String,
+    priority: f64,
+    updated_at: f64,
+}
+
+#[derive(Deserialize)]
+struct CoolingRow {
+    key_id: f64,
+    model: String,
+    until: f64,
+    since: f64,
+    source: String,
+    reason: String,
+    strikes: f64,
+    updated_at: f64,
+}
+
+/// The columns of [`KeyRow`] and [`CoolingRow`].
+const KEY: &str = "id, secret, state, priority, updated_at";
+const COOLING: &str = "key_id, model, until, since, source, reason, strikes, updated_at";
+
+impl Store {
+    /// `None` when the binding is missing; every call then fails with a sentence that says so.
+    #[must_use]
+    pub const fn new(d1: Option<D1Database>) -> Self {
+        Self { d1 }
+    }
+
+    fn d1(&self) -> Result<&D1Database, Refusal> {
+        self.d1.as_ref().ok_or_else(|| failed("the binding DB is missing"))
+    }
+
+    fn statement(&self, sql: &str, values: &[JsValue]) -> Result<D1PreparedStatement, Refusal> {
+        self.d1()?.prepare(sql).bind(values).map_err(failed)
+    }
+
+    /// One round trip, one transaction.
+    async fn batch(&self, statements: Vec<D1PreparedStatement>) -> Result<Vec<D1Result>, Refusal> {
+        self.d1()?.batch(statements).await.map_err(failed)
+    }
+
+    /// A working set: up to [`WORKING_SET`] ready keys of the provider, from a random place on, with
+    /// their coolings. One round trip.
+    ///
+    /// # Errors
+    /// When D1 does not answer.
+    pub async fn working_set(
+        &self,
+        provider: &str,
+        slot: u32,
+        now: Millis,
+    ) -> Result<Rows, Refusal> {
+        let window = |columns: &str| {
+            let from = |range: &str| {
+                format!(
+                    "SELECT * FROM (SELECT {columns} FROM provider_keys \
+                     WHERE provider = ?1 AND state = 'ready' AND slot {range} ?2 ORDER BY slot LIMIT ?3)"
+                )
+            };
+            format!("{} UNION ALL {} LIMIT ?3", from(">="), from("<"))
+        };
+        let values = [text(provider), number(slot.into()), number(WORKING_SET.into())];
+        let coolings = format!(
+            "SELECT {COOLING} FROM coolings WHERE key_id IN ({}) AND (until > ?4 OR strikes > 0)",
+            window("id")
+        );
+        let with_now = [values.as_slice(), &[number(now)]].concat();
+        self.rows(vec![
+            self.statement(&window(KEY), &values)?,
+            self.statement(&coolings, &with_now)?,
+        ])
+        .await
+    }
+
+    /// What changed since a time. One round trip.
+    ///
+    /// # Errors
+    /// When D1 does not answer.
+    pub async fn changed_since(&self, provider: &str, since: Millis) -> Result<Rows, Refusal> {
+        let values = [text(provider), number(since)];
+        let select = |columns: &str, table: &str| {
+            format!("SELECT {columns} FROM {table} WHERE provider = ?1 AND updated_at > ?2")
+        };
+        self.rows(vec![
+            self.statement(&select(KEY, "provider_keys"), &values)?,
+            self.statement(&select(COOLING, "coolings"), &values)?,
+        ])
+        .await
+    }
+
+    async fn rows(&self, statements: Vec<D1PreparedStatement>) -> Result<Rows, Refusal> {
+        let results = self.batch(statements).await?;
+        let mut results = results.iter();
+        let keys: Vec<KeyRow> = next(&mut results)?;
+        let coolings: Vec<CoolingRow> = next(&mut results)?;
+        Ok(Rows {
+            keys: keys.into_iter().map(Key::from).collect(),
+            coolings: coolings.into_iter().map(cooling_of).collect(),
+        })
+    }
+
+    /// Writes what happened to keys: one batch. Every statement is guarded, so that isolates that
+    /// write in any order agree: the end of a cooling only grows, and only a ready key is blocked.
+    ///
+    /// # Errors
+    /// When D1 does not take it; then nothing of it is written.
+    pub async fn write(&self, changes: &[Recorded]) -> Result<(), Refusal> {
+        let mut statements = Vec::with_capacity(changes.len() * 2);
+        for recorded in changes {
+            let key = number(recorded.change.key().0);
+            let at = number(recorded.at);
+            let (verdict, reason) = match &recorded.change {
+                Change::Cool { cooling, .. } => {
+                    let seconds = cooling.until.saturating_sub(cooling.since) / SECOND;
+                    statements.push(self.statement(
+                        "INSERT INTO coolings (key_id, model, provider, until, since, source, reason, strikes, total_seconds, updated_at) \
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?5) \
+                         ON CONFLICT (key_id, model) DO UPDATE SET until = excluded.until, since = excluded.since, \
+                         source = excluded.source, reason = excluded.reason, strikes = excluded.strikes, \
+                         total_seconds = coolings.total_seconds + excluded.total_seconds, updated_at = excluded.updated_at \
+                         WHERE excluded.until > coolings.until",
+                        &[
+                            key.clone(),
+                            text(&cooling.model),
+                            text(&recorded.provider),
+                            number(cooling.until),
+                            number(cooling.since),
+                            text(cooling.source.as_str()),
+                            text(cooling.reason.as_str()),
+                            number(cooling.strikes.into()),
+                            number(seconds),
+                        ],
+                    )?);
+                    ("cool", cooling.reason)
+                }
+                Change::Block { reason, certain, .. } => {
+                    let probe = if *certain { FIRST_PROBE_CERTAIN } else { FIRST_PROBE_UNCERTAIN };
+                    statements.push(self.statement(
+                        "UPDATE provider_keys SET state = 'blocked', reason = ?2, certain = ?3, probes = 0, \
+                         probe_at = ?4, updated_at = ?5 WHERE id = ?1 AND state = 'ready'",
+                        &[
+                            key.clone(),
+                            text(reason.as_str()),
+                            number((*certain).into()),
+                            number(recorded.at + probe),
+                            at.clone(),
+                        ],
+                    )?);
+                    ("reject", *reason)
+                }
+            };
+            statements.push(self.statement(
+                "INSERT INTO events (at, key_id, provider, model, status, verdict, reason, message) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                &[
+                    at,
+                    key,
+                    text(&recorded.provider),
+                    text(&recorded.model),
+                    number(recorded.status.into()),
+                    text(verdict),
+                    text(reason.as_str()),
+                    text(&recorded.message),
+                ],
+            )?);
+        }
+        if statements.is_empty() {
+            return Ok(());
+        }
+        self.batch(statements).await.map(|_| ())
+    }
+
+    /// Whether D1 answers and has its tables.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), Refusal> {
+        let statement = self.statement("SELECT id FROM provider_keys LIMIT 1", &[])?;
+        self.batch(vec![statement]).await.map(|_| ())
+    }
+}
+
+impl From<KeyRow> for Key {
+    fn from(row: KeyRow) -> Self {
+        Self {
+            id: KeyId(whole(row.id)),
+            secret: Secret::new(row.secret),
+            state: State::parse(&row.state),
+            priority: signed(row.priority),
+            changed_at: whole(row.updated_at),
+            coolings: Vec::new(),
+            used: 0,
+            in_flight: 0,
+            started_at: 0,
+        }
+    }
+}
+
+fn cooling_of(row: CoolingRow) -> (KeyId, Cooling, Millis) {
+    let cooling = Cooling {
+        model: row.model,
+        until: whole(row.until),
+        since: whole(row.since),
+        source: Source::parse(&row.source),
+        reason: Reason::parse(&row.reason).unwrap_or(Reason::RateLimit),
+        strikes: u32::try_from(whole(row.strikes)).unwrap_or(u32::MAX),
+        retried: false,
+    };
+    (KeyId(whole(row.key_id)), cooling, whole(row.updated_at))
+}
+
+/// The rows of the next result of a batch.
+fn next<'a, T: DeserializeOwned>(
+    results: &mut impl Iterator<Item = &'a D1Result>,
+) -> Result<Vec<T>, Refusal> {
+    let result = results.next().ok_or_else(|| failed("fewer results than statements"))?;
+    result.results().map_err(failed)
+}
+
+/// D1 did not do it. What it says may hold values, so the caller is not told.
+fn failed(why: impl core::fmt::Debug) -> Refusal {
+    Refusal::store(format!("{why:?}"))
+}
+
+fn text(value: &str) -> JsValue {
+    JsValue::from_str(value)
+}
+
+/// D1 takes no `BigInt`; ids and times are below 2^53.
+#[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+fn number(value: u64) -> JsValue {
+    JsValue::from_f64(value as f64)
+}
+
+/// A column that is a whole number and not negative.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+const fn whole(value: f64) -> u64 {
+    value as u64
+}
+
+/// A column that is a small whole number of either sign.
+#[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
+const fn signed(value: f64) -> i32 {
+    value as i32
+}
