@@ -22,8 +22,10 @@
 //! | `rules` | what can a row of a table say? |
 //! | `quota_headers` | is a quota spent before it earns a 429? |
 //! | `stream` | is there an error in this 200? |
+//! | `empty` | is there nothing in this 200? |
 
 mod body;
+mod empty;
 mod gateway;
 mod google;
 mod quota_headers;
@@ -33,6 +35,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use empty::{LONGEST_EMPTY, is_empty_answer};
 pub use quota_headers::{sends_quota_headers, spent};
 pub use stream::classify_stream_head;
 

@@ -6,7 +6,7 @@
 
 use super::key::{Cooling, Key, Source, cooled_name};
 use super::snapshot::Change;
-use super::verdict::{Verdict, Wait};
+use super::verdict::{Reason, Scope, Verdict, Wait};
 use super::{DAY, HOUR, Millis, SECOND, provider};
 
 /// Guessed coolings grow to this and no further: a key that is tried once an hour costs 24 wasted
@@ -21,6 +21,10 @@ pub const SHORTEST_COOLING: Millis = SECOND;
 /// `CONSECUTIVE_429_THRESHOLD` does not say: after waits of 1, 2, 4 and 8 minutes no minute quota is
 /// left to blame.
 pub const DEFAULT_CONSECUTIVE_429_THRESHOLD: u32 = 5;
+
+/// A key that its provider turns away so often in a row, each time after the wait, for a reason that
+/// may pass but does not, is blocked; the cron goes on asking about it.
+const REFUSED_OFTEN: u32 = 3;
 
 /// What the operator set.
 #[derive(Debug, Clone, Copy)]
@@ -60,8 +64,14 @@ pub fn change(
             let strikes = known.map_or(0, |known| known.strikes);
             let (until, source, strikes) = match wait {
                 Wait::Stated(until) => (until, Source::Stated, 0),
-                Wait::Recheck(after) => (now + after, Source::Guessed, strikes),
-                Wait::Guessed(_) if late => return None,
+                Wait::Recheck(_) | Wait::Guessed(_) if late => return None,
+                Wait::Recheck(after) => {
+                    let strikes = if escalates(scope, reason) { strikes + 1 } else { strikes };
+                    if strikes >= REFUSED_OFTEN {
+                        return Some(Change::Block { key: key.id, reason, certain: false });
+                    }
+                    (now + after, Source::Guessed, strikes)
+                }
                 Wait::Guessed(first) => {
                     let strikes = strikes.saturating_add(1);
                     (guess(attempt.provider, first, strikes, now, policy), Source::Guessed, strikes)
@@ -98,6 +108,12 @@ fn stands(known: &Cooling, until: Millis, source: Source, now: Millis) -> bool {
         && (known.until >= until || (known.source == Source::Stated && source == Source::Guessed))
 }
 
+/// Whether a passing refusal of the whole key becomes a block in time: Gemini's 403 without a
+/// reason, ElevenLabs' unusual activity, Azure's temporary block. Money does not: it is topped up.
+const fn escalates(scope: Scope, reason: Reason) -> bool {
+    matches!(scope, Scope::Key) && matches!(reason, Reason::Permission | Reason::Suspended)
+}
+
 /// The end of the guess after `strikes` of them in a row.
 fn guess(provider: &str, first: Millis, strikes: u32, now: Millis, policy: Policy) -> Millis {
     if policy.consecutive_429_threshold > 0 && strikes >= policy.consecutive_429_threshold {
@@ -110,10 +126,9 @@ fn guess(provider: &str, first: Millis, strikes: u32, now: Millis, policy: Polic
 #[cfg(test)]
 mod tests {
     use super::super::key::EVERY_MODEL;
-    use super::super::key::KeyId;
+    use super::super::key::{KeyId, State};
     use super::super::snapshot::Snapshot;
     use super::super::snapshot::tests::{key, snapshot};
-    use super::super::verdict::{Reason, Scope};
     use super::super::{MINUTE, clock};
     use super::*;
     use proptest::prelude::*;
@@ -248,6 +263,24 @@ mod tests {
         assert_eq!(react(&mut pool, &stated(NOW + DAY), NOW, NOW).unwrap().until, NOW + DAY);
         let month = react(&mut pool, &stated(NOW + 400 * DAY), NOW, NOW).unwrap();
         assert_eq!(month.until, NOW + LONGEST_COOLING);
+    }
+
+    #[test]
+    fn a_refusal_that_does_not_pass_becomes_a_block_and_an_empty_account_does_not() {
+        let outcome = |reason| {
+            let mut pool = snapshot([key(1)]);
+            let verdict = Verdict::Cool { scope: Scope::Key, wait: Wait::Recheck(HOUR), reason };
+            let rounds = (0..5).take_while(|round| {
+                let now = NOW + round * 2 * HOUR;
+                // A second answer of the same moment is no second round.
+                react(&mut pool, &verdict, now, now);
+                react(&mut pool, &verdict, now - 1, now);
+                pool.key(KeyId(1)).unwrap().state == State::Ready
+            });
+            rounds.count()
+        };
+        assert_eq!(outcome(Reason::Permission), 2);
+        assert_eq!(outcome(Reason::Billing), 5);
     }
 
     #[test]

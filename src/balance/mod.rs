@@ -17,6 +17,7 @@
 //! | [`snapshot`] | what is known of a provider's keys |
 //! | [`pick`] | which key is next? |
 //! | [`health`] | what does the verdict change about the key? |
+//! | [`probe`] | is a blocked key still rejected? |
 //! | [`retry`] | and what happens with the request now? |
 //! | [`dialect`] | how do we say an error so that the caller's SDK understands it? |
 //! | [`error`] | what can go wrong on our side |
@@ -33,6 +34,7 @@ pub mod key;
 pub mod model;
 pub mod paste;
 pub mod pick;
+pub mod probe;
 pub mod provider;
 pub mod retry;
 pub mod retry_after;

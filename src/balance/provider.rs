@@ -551,6 +551,13 @@ fn is_custom(slug: &str) -> bool {
         })
 }
 
+/// Whether a success of this path can be an answer without an answer, which
+/// [`super::classify::is_empty_answer`] can tell. Only Gemini is known for it.
+pub fn may_answer_nothing(slug: &str, path: &str) -> bool {
+    let generates = [":generateContent", ":streamGenerateContent"];
+    slug == "google-ai-studio" && generates.iter().any(|method| path.ends_with(method))
+}
+
 /// When a key of the provider that has used up its day has quota again; always after `now`.
 pub fn day_quota_reset(slug: &str, now: Millis) -> Millis {
     match find(slug).map(|provider| provider.day_quota) {

@@ -84,8 +84,8 @@ struct Held {
 /// What became of the rejections that were held back.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Settled {
-    /// Blocks that are due after all, each with the status that it rests on.
-    pub changes: Vec<(Change, u16)>,
+    /// Blocks that are due after all.
+    pub changes: Vec<Change>,
     /// So many keys were rejected alike that the cause must lie elsewhere; none of them is blocked.
     pub mass_failure: bool,
 }
@@ -191,7 +191,7 @@ impl Course {
         let changes = if mass_failure {
             Vec::new()
         } else {
-            held.into_iter().map(|held| (held.change, held.shape.status)).collect()
+            held.into_iter().map(|held| held.change).collect()
         };
         Settled { changes, mass_failure }
     }
@@ -354,7 +354,7 @@ mod tests {
             (1..=3).for_each(|id| reject(&mut course, id, "no"));
             take(&mut course, 4, &witness);
             let settled = course.settle();
-            assert_eq!(settled.changes, [1, 2, 3].map(|id| (block(id), 401)));
+            assert_eq!(settled.changes, [1, 2, 3].map(block));
             assert!(!settled.mass_failure);
         }
     }

@@ -319,19 +319,20 @@ impl Tokens {
     }
 
     /// [`Tokens::check`] for everything that a request presents: clients fill several headers, and
-    /// a placeholder in one must not hide the token in another.
+    /// a placeholder in one must not hide the token in another. They are taken one by one, so a
+    /// lazy iterator reads no further than the first valid one.
     ///
     /// # Errors
     ///
     /// When none is valid: `Expired` if one was, else `Unknown` if there was any, else `Missing`.
-    pub fn check_any<'p>(
+    pub fn check_any(
         &self,
-        presented: impl IntoIterator<Item = &'p str>,
+        presented: impl IntoIterator<Item = impl AsRef<str>>,
         now: Millis,
     ) -> Result<&Token, TokenError> {
         let mut worst = TokenError::Missing;
         for candidate in presented {
-            match self.check(candidate, now) {
+            match self.check(candidate.as_ref(), now) {
                 Ok(token) => return Ok(token),
                 Err(TokenError::Expired) => worst = TokenError::Expired,
                 Err(TokenError::Unknown) if worst == TokenError::Missing => {

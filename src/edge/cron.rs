@@ -1,19 +1,98 @@
 //! The scheduled work: what no request should wait for.
 
 use worker::Env;
+use worker::web_sys::Headers;
 
+use super::env::Settings;
 use super::platform::now;
+use super::pool;
 use super::respond::log;
 use super::store::Store;
+use super::store::probes::Suspect;
+use super::upstream::{self, Failure};
+use crate::balance::classify::{self, Answer};
+use crate::balance::error::Refusal;
+use crate::balance::key::EVERY_MODEL;
+use crate::balance::probe::{self, Outcome};
+use crate::balance::verdict::Verdict;
+use crate::balance::{gateway, provider};
 
-/// Fills in digests of keys that were taken over, and forgets what nobody needs.
+/// Fills in digests of keys that were taken over, forgets what nobody needs, and asks providers
+/// again about blocked keys. One part that fails does not keep the others from being done.
 pub async fn run(env: &Env) {
     let store = Store::new(env.d1("DB").ok());
-    let done = async {
-        store.adopt().await?;
-        store.prune(now()).await
+    let settings = Settings::load(env);
+    let told = |what: &str, result: Result<(), Refusal>| {
+        if let Err(refusal) = result {
+            log(what, &refusal.to_string());
+        }
     };
-    if let Err(refusal) = done.await {
-        log("cron", &refusal.to_string());
+    pool::flush(&store).await;
+    told("keys not adopted", store.adopt().await.map(|_| ()));
+    told("nothing pruned", store.prune(now()).await);
+    told("blocked keys not asked about", probe_blocked(&store, &settings, env).await);
+}
+
+async fn probe_blocked(store: &Store, settings: &Settings, env: &Env) -> Result<(), Refusal> {
+    let suspects = store.suspects(now()).await?;
+    if suspects.is_empty() {
+        return Ok(());
     }
+    let base = settings.gateway_base(env).await?;
+    let mut answers = Vec::with_capacity(suspects.len());
+    for suspect in suspects {
+        let (outcome, status, message) = ask(&suspect, &base, settings).await;
+        answers.push((suspect, outcome, status, message));
+    }
+    let restored = answers.iter().any(|(_, outcome, ..)| *outcome == Outcome::Restore);
+    store.write_probes(&answers, now()).await?;
+    if restored {
+        pool::expire();
+    }
+    Ok(())
+}
+
+/// Asks the provider about one key; tells what it means, the status and the provider's words.
+async fn ask(suspect: &Suspect, base: &str, settings: &Settings) -> (Outcome, u16, String) {
+    let Some(row) = provider::find(&suspect.provider) else {
+        return (Outcome::Unclear, 0, String::new());
+    };
+    let Some(question) = row.probe else {
+        // There is no free question: the next client's request asks.
+        return (Outcome::Restore, 0, "Put back for one try.".to_owned());
+    };
+    let path = question.path.split('?').next().unwrap_or_default();
+    let url = gateway::url(base, &suspect.provider, question.path, None);
+    let sent = Headers::new().and_then(|headers| {
+        for (name, value) in row.default_headers {
+            headers.set(name, value)?;
+        }
+        upstream::Outgoing::of_ours(
+            question.method,
+            url,
+            headers,
+            settings.gateway_authorization.as_deref(),
+        )
+    });
+    let Ok(outgoing) = sent else { return (Outcome::Unclear, 0, String::new()) };
+    let Ok(response) = outgoing.send(row, path, &suspect.secret).await else {
+        return (Outcome::Unclear, 0, String::new());
+    };
+    let mut failure = Failure::read(response).await;
+    failure.discard();
+    let header = |name: &str| failure.headers.get(name).ok().flatten();
+    let verdict: Verdict = classify::classify(&Answer {
+        provider: &suspect.provider,
+        model: EVERY_MODEL,
+        status: failure.status,
+        headers: &header,
+        body: &failure.head,
+        now: now(),
+    });
+    let words = match verdict {
+        Verdict::Success => None,
+        _ => classify::message(&failure.head),
+    };
+    let message = suspect.secret.redact(&words.unwrap_or_default());
+    (probe::outcome(&verdict), failure.status, message)
 }

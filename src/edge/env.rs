@@ -26,6 +26,10 @@ pub struct Settings {
     pub gateway_authorization: Option<String>,
     /// `MAX_ATTEMPTS`.
     pub max_attempts: u32,
+    /// `CHECK_STREAMS`: look for errors in streams.
+    pub check_streams: bool,
+    /// `RETRY_EMPTY`: ask again when Gemini answers nothing.
+    pub retry_empty: bool,
     /// How verdicts change keys.
     pub policy: Policy,
     /// Sentences about settings that cannot be what was meant.
@@ -66,6 +70,16 @@ impl Settings {
         };
         let max_attempts = number("MAX_ATTEMPTS", DEFAULT_MAX_ATTEMPTS);
         let threshold = number("CONSECUTIVE_429_THRESHOLD", DEFAULT_CONSECUTIVE_429_THRESHOLD);
+        let mut switch = |name: &str| match text(name).as_deref() {
+            None | Some("off" | "false" | "0") => false,
+            Some("on" | "true" | "1") => true,
+            Some(_) => {
+                problems.push(format!("{name} is neither `on` nor `off`; it is off."));
+                false
+            }
+        };
+        let check_streams = switch("CHECK_STREAMS");
+        let retry_empty = switch("RETRY_EMPTY");
         let tokens = token::parse(&text("AUTH_KEY").unwrap_or_default());
         problems.extend(tokens.problems().iter().map(ToString::to_string));
         let gateway = gateway::base(
@@ -80,6 +94,8 @@ impl Settings {
             gateway_name: gateway::name(text("AI_GATEWAY").as_deref()),
             gateway_authorization: text("AI_GATEWAY_TOKEN").map(|token| format!("Bearer {token}")),
             max_attempts,
+            check_streams,
+            retry_empty,
             policy: Policy { consecutive_429_threshold: threshold },
             problems,
         }

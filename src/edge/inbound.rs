@@ -11,7 +11,7 @@ use crate::balance::key::EVERY_MODEL;
 use crate::balance::model::{self, Located, ModelError, Scanner, Status};
 use crate::balance::provider::COMPAT;
 use crate::balance::route::ApiRoute;
-use crate::balance::token::{self, Token, TokenError, Tokens};
+use crate::balance::token::{self, Token, Tokens};
 use crate::balance::{Millis, provider};
 
 /// The longest body that is taken, in bytes. It is held once here and once by `fetch`, of the 128 MB
@@ -40,24 +40,11 @@ pub fn token_of<'t>(
         let value = headers.get(name).ok().flatten()?;
         Some(token::from_header(name, &value).to_owned())
     });
-    // Taken one by one: the first header nearly always has it.
-    let mut worst = TokenError::Missing;
-    for presented in in_headers.chain(api.query_token.clone()) {
-        match tokens.check(&presented, now) {
-            Ok(token) => return Ok(token),
-            Err(TokenError::Expired) => worst = TokenError::Expired,
-            Err(TokenError::Unknown) if worst == TokenError::Missing => worst = TokenError::Unknown,
-            Err(_) => {}
-        }
-    }
-    Err(match worst {
-        TokenError::Missing => Refusal::no_token(),
-        TokenError::Unknown => Refusal::unknown_token(),
-        TokenError::Expired => Refusal::expired_token(),
-    })
+    Ok(tokens.check_any(in_headers.chain(api.query_token.clone()), now)?)
 }
 
 /// Which pool a request draws on, and for what.
+#[derive(Clone)]
 pub struct Target {
     /// The provider whose keys are used.
     pub provider: String,

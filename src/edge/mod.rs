@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`env`] | reads settings and bindings |
 //! | [`proxy`] | the loop: pick, send, classify, apply, next |
+//! | [`journey`] | one request on its way through keys: what the loop asks the core |
 //! | [`inbound`] | what a client's request says: token, model, body |
 //! | [`upstream`] | builds and sends one attempt, reads a failed answer |
+//! | [`inspect`] | looks into a success, when that is wanted |
 //! | [`respond`] | passes an answer through; makes our own |
 //! | [`pool`] | what this isolate remembers: snapshots, unwritten changes |
 //! | [`store`] | every SQL string |
@@ -21,6 +23,8 @@ pub mod admin;
 pub mod cron;
 pub mod env;
 pub mod inbound;
+pub mod inspect;
+pub mod journey;
 pub mod platform;
 pub mod pool;
 pub mod proxy;

@@ -153,15 +153,20 @@ pub fn tie() -> u64 {
     seed()
 }
 
-/// Keeps changes for D1, and tells whether there is anything to write. When D1 has not taken any
-/// for long, the oldest are dropped: they are the first whose time is over anyway.
-pub fn record(changes: Vec<Recorded>) -> bool {
+/// Keeps a change for D1. When D1 has not taken any for long, the oldest are dropped: they are the
+/// first whose time is over anyway.
+pub fn record(change: Recorded) {
     UNWRITTEN.with_borrow_mut(|unwritten| {
-        unwritten.extend(changes);
+        unwritten.push(change);
         let excess = unwritten.len().saturating_sub(MOST_UNWRITTEN);
         unwritten.drain(..excess);
-        !unwritten.is_empty()
-    })
+    });
+}
+
+/// Whether D1 lacks something.
+#[must_use]
+pub fn has_unwritten() -> bool {
+    UNWRITTEN.with_borrow(|unwritten| !unwritten.is_empty())
 }
 
 /// Writes what D1 does not have yet, of whichever request. What it does not take is kept for the
@@ -176,6 +181,6 @@ pub async fn flush(store: &Store) {
     }
     if let Err(refusal) = store.write(&batch).await {
         super::respond::log("changes not written", &refusal.to_string());
-        record(batch);
+        batch.into_iter().for_each(record);
     }
 }

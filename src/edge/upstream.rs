@@ -40,19 +40,33 @@ impl Outgoing {
         for name in names.lines().filter(|name| !provider::forwards(name)) {
             headers.delete(name)?;
         }
+        let outgoing = Self::of_ours(&request.method(), url, headers, gateway_authorization)?;
+        outgoing.init.set_signal(Some(&request.signal())); // the caller's hanging up ends it
+        if let Some(body) = body {
+            outgoing.init.set_body(body);
+        }
+        Ok(outgoing)
+    }
+
+    /// A request of our own, without a body, with these headers besides those that the gateway wants.
+    ///
+    /// # Errors
+    /// What the platform throws for a header that it does not take.
+    pub fn of_ours(
+        method: &str,
+        url: String,
+        headers: Headers,
+        gateway_authorization: Option<&str>,
+    ) -> Result<Self, JsValue> {
         headers.set("cf-aig-max-attempts", "1")?; // we retry, with another key
         headers.set("cf-aig-no-wholesale", "true")?; // a lost key is never billed to Cloudflare credits
         if let Some(authorization) = gateway_authorization {
             headers.set("cf-aig-authorization", authorization)?;
         }
         let init = RequestInit::new();
-        init.set_method(&request.method());
+        init.set_method(method);
         init.set_headers(&headers);
         init.set_redirect(RequestRedirect::Manual); // a key never follows a Location
-        init.set_signal(Some(&request.signal())); // the caller's hanging up ends it
-        if let Some(body) = body {
-            init.set_body(body);
-        }
         Ok(Self { url, init, headers })
     }
 
@@ -104,6 +118,12 @@ impl Failure {
         failure
     }
 
+    /// A success that turned out to be a failure: `head` was read, `rest` was not.
+    #[must_use]
+    pub fn opened(response: &Response, head: Vec<u8>, rest: ReadableStreamDefaultReader) -> Self {
+        Self { status: response.status(), headers: response.headers(), head, rest: Some(rest) }
+    }
+
     /// Reads on until that many bytes are there or the body ends. A body that breaks off ends there.
     async fn read_until(&mut self, length: usize) {
         while self.head.len() < length {
@@ -141,7 +161,8 @@ impl Failure {
     }
 }
 
-async fn next_chunk(reader: &ReadableStreamDefaultReader) -> Option<Uint8Array> {
+/// The next piece of a body; `None` at its end, and where it breaks off.
+pub async fn next_chunk(reader: &ReadableStreamDefaultReader) -> Option<Uint8Array> {
     let read = JsFuture::from(reader.read()).await.ok()?;
     let value = js_sys::Reflect::get(&read, &JsValue::from_str("value")).ok()?;
     value.dyn_into().ok()

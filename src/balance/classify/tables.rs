@@ -234,13 +234,14 @@ const OPENROUTER: &[Row] = &[
     (&[402], Says(&["can only afford"]), OtherAccount),
     (&[402], Word(&["weight_exceeds_budget"]), OtherAccount),
     (&[402], Word(&["in_flight_budget_exhausted"]), Cool(Key, Room(MINUTE), Capacity)),
-    (&[403], Says(&["key limit exceeded (daily"]), Cool(Key, Clock(clock::midnight_utc), SpendLimit)),
-    (&[403], Says(&["key limit exceeded (weekly"]), Cool(Key, Clock(clock::monday_utc), SpendLimit)),
-    (&[403], Says(&["key limit exceeded (monthly"]), Cool(Key, Clock(clock::month_start_utc), SpendLimit)),
-    // "total" never resets by itself.
-    (&[403], Says(&["key limit exceeded"]), Cool(Key, Recheck(DAY), SpendLimit)),
-    (&[403], Word(&["openrouter_key_limit"]), Cool(Key, Recheck(DAY), SpendLimit)),
+    // Moderation of the prompt, which the message may quote.
     (&[403], If(|case| case.fault.error.get("metadata").is_some_and(|metadata| metadata.get("reasons").or(metadata.get("flagged_input")).is_some())), Caller),
+    (&[403], Begins(&["key limit exceeded (daily"]), Cool(Key, Clock(clock::midnight_utc), SpendLimit)),
+    (&[403], Begins(&["key limit exceeded (weekly"]), Cool(Key, Clock(clock::monday_utc), SpendLimit)),
+    (&[403], Begins(&["key limit exceeded (monthly"]), Cool(Key, Clock(clock::month_start_utc), SpendLimit)),
+    // "total" never resets by itself.
+    (&[403], Begins(&["key limit exceeded"]), Cool(Key, Recheck(DAY), SpendLimit)),
+    (&[403], Word(&["openrouter_key_limit"]), Cool(Key, Recheck(DAY), SpendLimit)),
     (&[401, 403], Begins(&["provider returned error"]), Elsewhere(0, Perhaps)),
     // One quota of the account for all free models: 50 or 1 000 a day, 20 a minute.
     (&[429], Says(&["free-models-per-day"]), Cool(FreeModels, StatedOr(clock::midnight_utc), DayQuota)),

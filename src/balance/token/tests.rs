@@ -242,15 +242,14 @@ fn slug() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn what_is_written_is_what_is_meant(
-        // No `;`, and neither white space at the ends nor what reads as an expiry or a scope.
-        text in "[!-:<-~]{15,30}[a-z]==?",
+        // No `;`, and `=` only as padding: elsewhere it is reported as a scope gone wrong.
+        text in "[!-:<>-~]{15,30}[a-z]==?",
         rules in proptest::collection::btree_map(
             slug(), proptest::collection::vec("[a-z0-9][a-z0-9./:-]{0,8}", 0..3), 0..3),
         expiry in proptest::option::of(1_600_000_000u64..1_800_000_000),
         other in slug(),
         model in "[a-z0-9]{1,3}",
     ) {
-        prop_assume!(!text.trim_end_matches('=').contains('='));
         let mut entry = text.clone();
         if let Some(expiry) = expiry {
             entry.push_str(&format!("({expiry})"));

@@ -61,8 +61,8 @@ struct Patch {
 impl Call<'_> {
     pub(super) async fn list_keys(&self) -> Answer {
         let query = Query {
-            provider: self.parameter("provider").to_owned(),
-            state: match self.parameter("state") {
+            provider: self.parameter("provider"),
+            state: match self.parameter("state").as_str() {
                 "" => None,
                 "ready" => Some(Filter::Ready),
                 "cooling" => Some(Filter::Cooling),
@@ -71,7 +71,7 @@ impl Call<'_> {
                 _ => return one_of("state", "ready, cooling, blocked, disabled"),
             },
             search: self.parameter("search").trim().to_owned(),
-            sort: match self.parameter("sort") {
+            sort: match self.parameter("sort").as_str() {
                 "" | "created" => Sort::Created,
                 "updated" => Sort::Updated,
                 "remark" => Sort::Remark,
@@ -79,7 +79,7 @@ impl Call<'_> {
                 "cooled" => Sort::Cooled,
                 _ => return one_of("sort", "created, updated, remark, state, cooled"),
             },
-            ascending: match self.parameter("order") {
+            ascending: match self.parameter("order").as_str() {
                 "" | "desc" => false,
                 "asc" => true,
                 _ => return one_of("order", "asc, desc"),

@@ -17,6 +17,7 @@ pub mod page;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use web_sys::UrlSearchParams;
 use worker::Env;
 use worker::web_sys::{Request, Response};
 
@@ -26,7 +27,7 @@ use super::store::Store;
 use super::{inbound, respond};
 use crate::balance::error::Refusal;
 use crate::balance::provider;
-use crate::balance::token::{self, Token, TokenError};
+use crate::balance::token::{self, Token};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -39,7 +40,7 @@ type Answer = Result<Value, Refusal>;
 /// One call with all that its handler may ask for.
 struct Call<'a> {
     request: &'a Request,
-    query: Vec<(String, String)>,
+    query: UrlSearchParams,
     settings: &'a Settings,
     token: &'a Token,
     store: Store,
@@ -56,9 +57,15 @@ pub async fn answer(
     let result = match administrator(request, settings) {
         Ok(token) => {
             let store = Store::new(env.d1("DB").ok());
-            let query = query_of(&request.url());
-            let call = Call { request, query, settings, token, store };
-            call.handle(method, path.trim_end_matches('/')).await
+            let url = request.url();
+            let query = url.split_once('?').map_or("", |(_, query)| query);
+            match UrlSearchParams::new_with_str(query) {
+                Ok(query) => {
+                    let call = Call { request, query, settings, token, store };
+                    call.handle(method, path.trim_end_matches('/')).await
+                }
+                Err(why) => Err(respond::thrown("query", &why)),
+            }
         }
         Err(refusal) => Err(refusal),
     };
@@ -81,11 +88,7 @@ fn administrator<'t>(request: &Request, settings: &'t Settings) -> Result<&'t To
     }
     let header = request.headers().get("authorization").ok().flatten().unwrap_or_default();
     let presented = token::from_header("authorization", &header);
-    let token = settings.tokens.check(presented, now()).map_err(|error| match error {
-        TokenError::Missing => Refusal::no_token(),
-        TokenError::Unknown => Refusal::unknown_token(),
-        TokenError::Expired => Refusal::expired_token(),
-    })?;
+    let token = settings.tokens.check(presented, now())?;
     if token.unrestricted() { Ok(token) } else { Err(Refusal::not_administrator()) }
 }
 
@@ -145,12 +148,12 @@ impl Call<'_> {
     }
 
     /// A parameter of the query; empty when it is not there.
-    fn parameter(&self, name: &str) -> &str {
-        self.query.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str())
+    fn parameter(&self, name: &str) -> String {
+        self.query.get(name).unwrap_or_default()
     }
 
     fn number(&self, name: &str, default: u32, least: u32, most: u32) -> Result<u32, Refusal> {
-        match self.parameter(name) {
+        match self.parameter(name).as_str() {
             "" => Ok(default),
             text => match text.parse() {
                 Ok(value) if (least..=most).contains(&value) => Ok(value),
@@ -162,7 +165,7 @@ impl Call<'_> {
     }
 
     fn id(&self, name: &str) -> Result<Option<u64>, Refusal> {
-        match self.parameter(name) {
+        match self.parameter(name).as_str() {
             "" => Ok(None),
             text => text
                 .parse()
@@ -185,15 +188,6 @@ impl Call<'_> {
 /// The provider's name for people.
 fn name_of(slug: &str) -> &str {
     provider::find(slug).filter(|row| row.slug == slug).map_or(slug, |row| row.name)
-}
-
-/// The query's parameters, decoded.
-fn query_of(url: &str) -> Vec<(String, String)> {
-    let Some((_, query)) = url.split_once('?') else { return Vec::new() };
-    let query = query.split('#').next().unwrap_or_default();
-    worker::Url::parse(&format!("http://a/?{query}"))
-        .map(|url| url.query_pairs().map(|(name, value)| (name.into(), value.into())).collect())
-        .unwrap_or_default()
 }
 
 /// Whether the Worker is up and reaches D1. Needs no token and tells nothing else.

@@ -1,9 +1,11 @@
 //! Every SQL string, and the way between rows and the core's types. Nobody else knows a column.
 //!
 //! This file has what serves requests: reading a provider's keys, and writing what happened to
-//! them. [`keys`] has what the admin API needs.
+//! them. [`keys`] has what the admin API needs, [`probes`] what the cron
+//! does about blocked keys.
 
 pub mod keys;
+pub mod probes;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -12,9 +14,10 @@ use worker::{D1Database, D1PreparedStatement, D1Result};
 
 use crate::balance::error::Refusal;
 use crate::balance::key::{Cooling, Key, KeyId, Secret, Source, State};
+use crate::balance::probe;
 use crate::balance::snapshot::Change;
 use crate::balance::verdict::Reason;
-use crate::balance::{MINUTE, Millis, SECOND};
+use crate::balance::{Millis, SECOND};
 
 /// Keys of a provider that a cold isolate reads: enough that they do not all cool at once, few
 /// enough that 10,000 cold starts a day stay within the Free plan's 5 million rows.
@@ -23,11 +26,6 @@ pub const WORKING_SET: u32 = 500;
 /// A refresh asks for rows this much older than the last one, since a row's time is taken before it
 /// is committed, on a clock of its own.
 pub const OVERLAP: Millis = 30 * SECOND;
-
-/// When the provider is first asked again about a key that it rejected on a bare status, and about
-/// one that it rejected in so many words (false ones happen).
-const FIRST_PROBE_UNCERTAIN: Millis = MINUTE;
-const FIRST_PROBE_CERTAIN: Millis = 5 * MINUTE;
 
 /// D1.
 pub struct Store {
@@ -58,6 +56,18 @@ pub struct Recorded {
     pub status: u16,
     /// The provider's words, without any key.
     pub message: String,
+}
+
+/// What happened to a key.
+struct Event<'a> {
+    at: Millis,
+    key: KeyId,
+    provider: &'a str,
+    model: &'a str,
+    status: u16,
+    verdict: &'a str,
+    reason: &'a str,
+    message: &'a str,
 }
 
 #[derive(Deserialize)]
@@ -174,7 +184,6 @@ impl Store {
         let mut statements = Vec::with_capacity(changes.len() * 2);
         for recorded in changes {
             let key = number(recorded.change.key().0);
-            let at = number(recorded.at);
             let (verdict, reason) = match &recorded.change {
                 Change::Cool { cooling, .. } => {
                     let seconds = cooling.until.saturating_sub(cooling.since) / SECOND;
@@ -186,7 +195,7 @@ impl Store {
                          total_seconds = coolings.total_seconds + excluded.total_seconds, updated_at = excluded.updated_at \
                          WHERE excluded.until > coolings.until",
                         &[
-                            key.clone(),
+                            key,
                             text(&cooling.model),
                             text(&recorded.provider),
                             number(cooling.until),
@@ -200,40 +209,54 @@ impl Store {
                     ("cool", cooling.reason)
                 }
                 Change::Block { reason, certain, .. } => {
-                    let probe = if *certain { FIRST_PROBE_CERTAIN } else { FIRST_PROBE_UNCERTAIN };
+                    let due = probe::due(&recorded.provider, *certain, 0, recorded.at);
                     statements.push(self.statement(
                         "UPDATE provider_keys SET state = 'blocked', reason = ?2, certain = ?3, probes = 0, \
                          probe_at = ?4, updated_at = ?5 WHERE id = ?1 AND state = 'ready'",
                         &[
-                            key.clone(),
+                            key,
                             text(reason.as_str()),
                             number((*certain).into()),
-                            number(recorded.at + probe),
-                            at.clone(),
+                            due.map_or(JsValue::NULL, number),
+                            number(recorded.at),
                         ],
                     )?);
                     ("reject", *reason)
                 }
             };
-            statements.push(self.statement(
-                "INSERT INTO events (at, key_id, provider, model, status, verdict, reason, message) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                &[
-                    at,
-                    key,
-                    text(&recorded.provider),
-                    text(&recorded.model),
-                    number(recorded.status.into()),
-                    text(verdict),
-                    text(reason.as_str()),
-                    text(&recorded.message),
-                ],
-            )?);
+            statements.push(self.event(&Event {
+                at: recorded.at,
+                key: recorded.change.key(),
+                provider: &recorded.provider,
+                model: &recorded.model,
+                status: recorded.status,
+                verdict,
+                reason: reason.as_str(),
+                message: &recorded.message,
+            })?);
         }
         if statements.is_empty() {
             return Ok(());
         }
         self.batch(statements).await.map(|_| ())
+    }
+
+    /// The statement that notes an event.
+    fn event(&self, event: &Event<'_>) -> Result<D1PreparedStatement, Refusal> {
+        self.statement(
+            "INSERT INTO events (at, key_id, provider, model, status, verdict, reason, message) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            &[
+                number(event.at),
+                number(event.key.0),
+                text(event.provider),
+                text(event.model),
+                number(event.status.into()),
+                text(event.verdict),
+                text(event.reason),
+                text(event.message),
+            ],
+        )
     }
 
     /// Whether D1 answers and has its tables.

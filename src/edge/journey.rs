@@ -1,0 +1,361 @@
+//! One client request on its way through keys: asks the core at every step, and keeps the snapshot
+//! and the unwritten changes in step with what it says.
+
+use worker::Context;
+use worker::web_sys::Response;
+
+use super::env::Settings;
+use super::inbound::Target;
+use super::inspect::{self, Opened};
+use super::platform::now;
+use super::store::{Recorded, Store};
+use super::upstream::Failure;
+use super::{pool, respond};
+use crate::balance::classify::{self, Answer};
+use crate::balance::error::Refusal;
+use crate::balance::health::{self, Attempt, Policy};
+use crate::balance::key::{KeyId, Secret};
+use crate::balance::pick::Pick;
+use crate::balance::provider::{self, Provider};
+use crate::balance::retry::{Course, Next, Shape};
+use crate::balance::route::ApiRoute;
+use crate::balance::snapshot::{Change, Snapshot};
+use crate::balance::verdict::Verdict;
+use crate::balance::{Millis, SECOND};
+
+/// One client request on its way through keys.
+pub struct Journey<'a> {
+    /// Whose header carries the key. On `compat` the gateway translates, so it is `compat`'s own.
+    pub credential: &'static Provider,
+    /// The path behind the provider's segment.
+    pub path: &'a str,
+    course: Course,
+    target: &'a Target,
+    settings: &'a Settings,
+    ctx: &'a Context,
+    /// Keys whose rejection is held back, with the status and the words of the answer.
+    heard: Vec<(KeyId, u16, String)>,
+    /// An empty answer was asked for again; once is enough.
+    retried_empty: bool,
+}
+
+/// One attempt that is under way.
+pub struct Try {
+    key: KeyId,
+    started: Millis,
+}
+
+/// What the last attempt left.
+pub enum Last {
+    /// There was none.
+    Nothing,
+    /// An answer, and the key that it may repeat.
+    Failure(Failure, Secret),
+    /// No answer; what the platform said.
+    Lost(String),
+}
+
+impl Last {
+    /// Lets go of what is not needed to classify or to return it.
+    pub fn discard(&mut self) {
+        if let Self::Failure(failure, _) = self {
+            failure.discard();
+        }
+    }
+
+    /// An attempt without an answer came after it. An answer that was there is still worth more.
+    #[must_use]
+    pub fn or_lost(self, why: String) -> Self {
+        match self {
+            Self::Failure(..) => self,
+            Self::Nothing | Self::Lost(_) => Self::Lost(why),
+        }
+    }
+}
+
+impl<'a> Journey<'a> {
+    /// The journey of a request, before its first attempt.
+    #[must_use]
+    pub fn new(
+        method: &str,
+        api: &'a ApiRoute,
+        target: &'a Target,
+        settings: &'a Settings,
+        ctx: &'a Context,
+    ) -> Self {
+        Self {
+            credential: api.row,
+            path: &api.path,
+            course: Course::new(method, &api.path, settings.max_attempts),
+            target,
+            settings,
+            ctx,
+            heard: Vec::new(),
+            retried_empty: false,
+        }
+    }
+
+    /// Attempts so far.
+    #[must_use]
+    pub const fn attempts(&self) -> u32 {
+        self.course.attempts()
+    }
+
+    /// The key of the next attempt; `None` when there is no other than those tried.
+    ///
+    /// # Errors
+    /// Before the first attempt, when there is no key or all of them cool.
+    pub async fn next_key(
+        &self,
+        store: &Store,
+        last: &Last,
+    ) -> Result<Option<(KeyId, Secret)>, Refusal> {
+        let mut picked = self.pick();
+        if !matches!(picked, Pick::Key { .. }) && pool::doubt(store, &self.target.provider).await {
+            picked = self.pick();
+        }
+        match (picked, last) {
+            (Pick::Key { id, early }, _) => {
+                let secret = self.with_pool(|snapshot| {
+                    if early {
+                        snapshot.retry_early(id, &self.target.model);
+                    }
+                    snapshot.key(id).map(|key| key.secret.clone())
+                });
+                Ok(secret.flatten().map(|secret| (id, secret)))
+            }
+            (Pick::Exhausted { until }, Last::Nothing) => {
+                Err(Refusal::exhausted(&self.target.provider, &self.target.model, until, now()))
+            }
+            (_, Last::Nothing) => Err(Refusal::no_keys(&self.target.provider)),
+            _ => Ok(None),
+        }
+    }
+
+    fn pick(&self) -> Pick {
+        let seed = pool::tie();
+        self.with_pool(|snapshot| self.course.pick(snapshot, &self.target.model, now(), seed))
+            .unwrap_or(Pick::Empty)
+    }
+
+    /// An attempt with the key begins.
+    #[must_use]
+    pub fn begin(&self, key: KeyId) -> Try {
+        let started = now();
+        self.with_pool(|snapshot| snapshot.started(key, started));
+        Try { key, started }
+    }
+
+    /// It has its answer, or will have none.
+    pub fn end(&self, attempt: &Try) {
+        self.with_pool(|snapshot| snapshot.ended(attempt.key));
+    }
+
+    /// What a failed answer says.
+    #[must_use]
+    pub fn classify(&self, failure: &Failure) -> Verdict {
+        let header = |name: &str| failure.headers.get(name).ok().flatten();
+        classify::classify(&self.target.answer(failure.status, &header, &failure.head))
+    }
+
+    /// A key served the request. Its quota headers may say that it was the last time.
+    pub fn succeeded(&mut self, attempt: &Try, response: &Response) {
+        let _ = self.course.take(attempt.key, &Verdict::Success, None, Shape::NONE, 0);
+        let at = now();
+        self.with_pool(|snapshot| snapshot.succeeded(attempt.key, &self.target.model, at));
+        let slug = self.target.provider.as_str();
+        if classify::sends_quota_headers(slug) {
+            let headers = response.headers();
+            let header = |name: &str| headers.get(name).ok().flatten();
+            if let Some((scope, wait, reason)) = classify::spent(slug, &header, at) {
+                let verdict = Verdict::Cool { scope, wait, reason };
+                if let Some(change) = self.target.change(attempt, &verdict, self.settings.policy) {
+                    self.target.record(change, at, response.status(), String::new());
+                }
+            }
+        }
+    }
+
+    /// An attempt failed: what it means for its key, and what to do with the request.
+    pub fn failed(
+        &mut self,
+        attempt: &Try,
+        secret: &Secret,
+        failure: &Failure,
+        verdict: &Verdict,
+    ) -> Next {
+        let change = self.target.change(attempt, verdict, self.settings.policy);
+        let shape = Shape::of(failure.status, &failure.head);
+        let (next, due) = self.course.take(attempt.key, verdict, change, shape, pool::tie());
+        let held = matches!(verdict, Verdict::Reject { certain: false, .. });
+        if held || due.is_some() {
+            let words = secret.redact(&classify::message(&failure.head).unwrap_or_default());
+            match due {
+                Some(change) => self.target.record(change, now(), failure.status, words),
+                None => self.heard.push((attempt.key, failure.status, words)),
+            }
+        }
+        next
+    }
+
+    /// No answer at all: the connection broke, or the caller hung up.
+    pub fn lost(&mut self, attempt: &Try) -> Next {
+        let lost = Verdict::Transient { elsewhere: true, after: 0, unexecuted: false };
+        self.course.take(attempt.key, &lost, None, Shape::NONE, pool::tie()).0
+    }
+
+    /// Looks into a success if that is wanted. An error that it hides, or nothing in it, makes it a
+    /// failure with a verdict.
+    ///
+    /// # Errors
+    /// That failure.
+    pub async fn inspect(
+        &mut self,
+        response: Response,
+        attempt: &Try,
+    ) -> Result<Response, (Failure, Verdict)> {
+        let stream = inspect::is_stream(&response, self.path);
+        let for_errors = self.settings.check_streams && stream;
+        let for_emptiness = self.settings.retry_empty
+            && !self.retried_empty
+            && provider::may_answer_nothing(&self.target.provider, self.path);
+        if !for_errors && !for_emptiness {
+            return Ok(response);
+        }
+        let opened = match inspect::open(response, for_emptiness && !stream).await {
+            Ok(opened) => opened,
+            Err(response) => return Ok(response),
+        };
+        if for_errors {
+            let headers = opened.response.headers();
+            let header = |name: &str| headers.get(name).ok().flatten();
+            let answer = self.target.answer(opened.response.status(), &header, &opened.head);
+            if let Some(verdict) = classify::classify_stream_head(&answer) {
+                return Err((opened.into_failure(), verdict));
+            }
+        }
+        if for_emptiness && classify::is_empty_answer(&opened.head) {
+            self.retried_empty = true;
+            let again = Verdict::Transient { elsewhere: true, after: 0, unexecuted: true };
+            return Err((opened.into_failure(), again));
+        }
+        let Opened { response, rest, .. } = opened;
+        if for_errors {
+            self.watch(rest, attempt);
+        } else {
+            inspect::close(rest);
+        }
+        Ok(response)
+    }
+
+    /// Looks for an error in the rest of a stream, behind the answer. It comes too late for this
+    /// request, but not for its key.
+    fn watch(&self, rest: inspect::Rest, attempt: &Try) {
+        let target = self.target.clone();
+        let policy = self.settings.policy;
+        let attempt = Try { ..*attempt };
+        self.ctx.wait_until(inspect::watch(rest, move |event| {
+            let none = |_: &str| None;
+            let Some(verdict) = classify::classify_stream_head(&target.answer(200, &none, event))
+            else {
+                return true;
+            };
+            // A bare rejection in the midst of an answer is no rejection: the key was let in.
+            if matches!(verdict, Verdict::Cool { .. } | Verdict::Reject { certain: true, .. })
+                && let Some(change) = target.change(&attempt, &verdict, policy)
+            {
+                let words = classify::message(event).unwrap_or_default();
+                let words = pool::with(&target.provider, |snapshot| {
+                    snapshot.key(attempt.key).map(|key| key.secret.redact(&words))
+                });
+                target.record(change, now(), 200, words.flatten().unwrap_or_default());
+            }
+            false
+        }));
+    }
+
+    /// Decides about the rejections that were held back.
+    pub fn settle(&mut self) {
+        let settled = self.course.settle();
+        if settled.mass_failure {
+            let what = format!("{} {}", self.target.provider, self.target.model);
+            respond::log("keys rejected alike, none blocked", &what);
+        }
+        for change in settled.changes {
+            let heard = self.heard.iter().find(|(key, ..)| *key == change.key());
+            let (status, words) =
+                heard.map_or((0, String::new()), |(_, status, words)| (*status, words.clone()));
+            self.target.record(change, now(), status, words);
+        }
+    }
+
+    /// The last attempt's answer as it is.
+    ///
+    /// # Errors
+    /// When there was none.
+    pub async fn pass(&self, last: Last) -> Result<Response, Refusal> {
+        self.finish(last, None).await
+    }
+
+    /// The last attempt's answer, with the time at which a key is back.
+    ///
+    /// # Errors
+    /// When there was none.
+    pub async fn give_up(&self, last: Last) -> Result<Response, Refusal> {
+        let until = match self.pick() {
+            Pick::Exhausted { until } => Some(until),
+            _ => None,
+        };
+        let retry_after = until.map(|until| until.saturating_sub(now()).div_ceil(SECOND).max(1));
+        self.finish(last, retry_after).await
+    }
+
+    async fn finish(&self, last: Last, retry_after: Option<u64>) -> Result<Response, Refusal> {
+        match last {
+            Last::Failure(failure, secret) => {
+                Ok(respond::pass_failure(failure, &secret, self.attempts(), retry_after).await)
+            }
+            Last::Lost(why) => Err(Refusal::unreachable(why)),
+            Last::Nothing => Err(Refusal::no_keys(&self.target.provider)),
+        }
+    }
+
+    fn with_pool<R>(&self, work: impl FnOnce(&mut Snapshot) -> R) -> Option<R> {
+        pool::with(&self.target.provider, work)
+    }
+}
+
+impl Target {
+    /// An answer to a request for it, as evidence.
+    fn answer<'e>(
+        &'e self,
+        status: u16,
+        headers: classify::HeaderOf<'e>,
+        body: &'e [u8],
+    ) -> Answer<'e> {
+        Answer { provider: &self.provider, model: &self.model, status, headers, body, now: now() }
+    }
+
+    /// What a verdict changes about the key of an attempt.
+    fn change(&self, attempt: &Try, verdict: &Verdict, policy: Policy) -> Option<Change> {
+        let about =
+            Attempt { provider: &self.provider, model: &self.model, started: attempt.started };
+        pool::with(&self.provider, |snapshot| {
+            health::change(snapshot.key(attempt.key)?, about, verdict, now(), policy)
+        })
+        .flatten()
+    }
+
+    /// Applies a change to the snapshot at once and keeps it for D1.
+    fn record(&self, change: Change, at: Millis, status: u16, message: String) {
+        pool::with(&self.provider, |snapshot| snapshot.apply(&change, at));
+        pool::record(Recorded {
+            change,
+            at,
+            provider: self.provider.clone(),
+            model: self.model.clone(),
+            status,
+            message,
+        });
+    }
+}
