@@ -208,6 +208,16 @@ impl Cooling {
     }
 }
 
+/// The names under which a cooling of the model may be kept: see [`Cooling::covers`].
+#[must_use]
+pub fn covering_names(model: &str) -> Vec<&str> {
+    let mut names = vec![model, EVERY_MODEL];
+    if model.ends_with(FREE_SUFFIX) {
+        names.push(FREE_MODELS);
+    }
+    names
+}
+
 /// The model name under which a cooling of that scope is kept.
 #[must_use]
 pub const fn cooled_name(scope: Scope, model: &str) -> &str {
@@ -281,5 +291,10 @@ mod tests {
         assert!(cooling(EVERY_MODEL).covers("m"));
         assert!(cooling(FREE_MODELS).covers("deepseek/deepseek-r1:free"));
         assert!(!cooling(FREE_MODELS).covers("deepseek/deepseek-r1"));
+        for model in ["m", EVERY_MODEL, "deepseek/deepseek-r1", "deepseek/deepseek-r1:free"] {
+            for name in ["m", EVERY_MODEL, FREE_MODELS, "deepseek/deepseek-r1:free", "other"] {
+                assert_eq!(cooling(name).covers(model), covering_names(model).contains(&name));
+            }
+        }
     }
 }

@@ -53,6 +53,10 @@ pub struct Snapshot {
     pub watermark: Millis,
     /// When D1 was last asked.
     pub asked_at: Millis,
+    /// D1 has keys that are not here.
+    pub partial: bool,
+    /// When D1 was last searched for more of them.
+    pub searched_at: Millis,
 }
 
 impl Snapshot {
@@ -135,7 +139,29 @@ impl Snapshot {
         for key in &mut self.keys {
             key.coolings.retain(|cooling| cooling.until > now || cooling.strikes > 0);
         }
+        self.reindex();
+    }
+
+    /// Makes room for others by forgetting keys that cool for the model and have nothing under way.
+    pub fn forget_cooling(&mut self, model: &str, now: Millis) {
+        self.keys.retain(|key| key.waiting(now) > 0 || key.cooling_for(model, now).is_none());
+        self.reindex();
+    }
+
+    fn reindex(&mut self) {
         self.index = self.keys.iter().enumerate().map(|(at, key)| (key.id, at)).collect();
+    }
+
+    /// How many keys are here.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
     }
 
     /// A request is being sent with the key.

@@ -39,10 +39,13 @@ pub struct Journey<'a> {
     retried_empty: bool,
 }
 
-/// One attempt that is under way.
+/// One attempt.
+#[derive(Clone, Copy)]
 pub struct Try {
     key: KeyId,
     started: Millis,
+    /// When its answer came. All that follows from the answer is of this time.
+    ended: Millis,
 }
 
 /// What the last attempt left.
@@ -111,7 +114,9 @@ impl<'a> Journey<'a> {
         last: &Last,
     ) -> Result<Option<(KeyId, Secret)>, Refusal> {
         let mut picked = self.pick();
-        if !matches!(picked, Pick::Key { .. }) && pool::doubt(store, &self.target.provider).await {
+        if !matches!(picked, Pick::Key { .. })
+            && pool::doubt(store, &self.target.provider, &self.target.model).await
+        {
             picked = self.pick();
         }
         match (picked, last) {
@@ -143,25 +148,27 @@ impl<'a> Journey<'a> {
     pub fn begin(&self, key: KeyId) -> Try {
         let started = now();
         self.with_pool(|snapshot| snapshot.started(key, started));
-        Try { key, started }
+        Try { key, started, ended: started }
     }
 
     /// It has its answer, or will have none.
-    pub fn end(&self, attempt: &Try) {
+    pub fn end(&self, attempt: &mut Try) {
+        attempt.ended = now();
         self.with_pool(|snapshot| snapshot.ended(attempt.key));
     }
 
     /// What a failed answer says.
     #[must_use]
-    pub fn classify(&self, failure: &Failure) -> Verdict {
+    pub fn classify(&self, attempt: &Try, failure: &Failure) -> Verdict {
         let header = |name: &str| failure.headers.get(name).ok().flatten();
-        classify::classify(&self.target.answer(failure.status, &header, &failure.head))
+        let at = attempt.ended;
+        classify::classify(&self.target.answer(failure.status, &header, &failure.head, at))
     }
 
     /// A key served the request. Its quota headers may say that it was the last time.
     pub fn succeeded(&mut self, attempt: &Try, response: &Response) {
         let _ = self.course.take(attempt.key, &Verdict::Success, None, Shape::NONE, 0);
-        let at = now();
+        let at = attempt.ended;
         self.with_pool(|snapshot| snapshot.succeeded(attempt.key, &self.target.model, at));
         let slug = self.target.provider.as_str();
         if classify::sends_quota_headers(slug) {
@@ -169,7 +176,9 @@ impl<'a> Journey<'a> {
             let header = |name: &str| headers.get(name).ok().flatten();
             if let Some((scope, wait, reason)) = classify::spent(slug, &header, at) {
                 let verdict = Verdict::Cool { scope, wait, reason };
-                if let Some(change) = self.target.change(attempt, &verdict, self.settings.policy) {
+                if let Some(change) =
+                    self.target.change(attempt, &verdict, at, self.settings.policy)
+                {
                     self.target.record(change, at, response.status(), String::new());
                 }
             }
@@ -184,14 +193,15 @@ impl<'a> Journey<'a> {
         failure: &Failure,
         verdict: &Verdict,
     ) -> Next {
-        let change = self.target.change(attempt, verdict, self.settings.policy);
+        let at = attempt.ended;
+        let change = self.target.change(attempt, verdict, at, self.settings.policy);
         let shape = Shape::of(failure.status, &failure.head);
         let (next, due) = self.course.take(attempt.key, verdict, change, shape, pool::tie());
         let held = matches!(verdict, Verdict::Reject { certain: false, .. });
         if held || due.is_some() {
             let words = secret.redact(&classify::message(&failure.head).unwrap_or_default());
             match due {
-                Some(change) => self.target.record(change, now(), failure.status, words),
+                Some(change) => self.target.record(change, at, failure.status, words),
                 None => self.heard.push((attempt.key, failure.status, words)),
             }
         }
@@ -229,7 +239,8 @@ impl<'a> Journey<'a> {
         if for_errors {
             let headers = opened.response.headers();
             let header = |name: &str| headers.get(name).ok().flatten();
-            let answer = self.target.answer(opened.response.status(), &header, &opened.head);
+            let answer =
+                self.target.answer(opened.response.status(), &header, &opened.head, attempt.ended);
             if let Some(verdict) = classify::classify_stream_head(&answer) {
                 return Err((opened.into_failure(), verdict));
             }
@@ -253,22 +264,20 @@ impl<'a> Journey<'a> {
     fn watch(&self, rest: inspect::Rest, attempt: &Try) {
         let target = self.target.clone();
         let policy = self.settings.policy;
-        let attempt = Try { ..*attempt };
+        let attempt = *attempt;
         self.ctx.wait_until(inspect::watch(rest, move |event| {
-            let none = |_: &str| None;
-            let Some(verdict) = classify::classify_stream_head(&target.answer(200, &none, event))
-            else {
-                return true;
-            };
+            let (none, at) = (|_: &str| None, now());
+            let answer = target.answer(200, &none, event, at);
+            let Some(verdict) = classify::classify_stream_head(&answer) else { return true };
             // A bare rejection in the midst of an answer is no rejection: the key was let in.
             if matches!(verdict, Verdict::Cool { .. } | Verdict::Reject { certain: true, .. })
-                && let Some(change) = target.change(&attempt, &verdict, policy)
+                && let Some(change) = target.change(&attempt, &verdict, at, policy)
             {
                 let words = classify::message(event).unwrap_or_default();
                 let words = pool::with(&target.provider, |snapshot| {
                     snapshot.key(attempt.key).map(|key| key.secret.redact(&words))
                 });
-                target.record(change, now(), 200, words.flatten().unwrap_or_default());
+                target.record(change, at, 200, words.flatten().unwrap_or_default());
             }
             false
         }));
@@ -332,16 +341,23 @@ impl Target {
         status: u16,
         headers: classify::HeaderOf<'e>,
         body: &'e [u8],
+        now: Millis,
     ) -> Answer<'e> {
-        Answer { provider: &self.provider, model: &self.model, status, headers, body, now: now() }
+        Answer { provider: &self.provider, model: &self.model, status, headers, body, now }
     }
 
     /// What a verdict changes about the key of an attempt.
-    fn change(&self, attempt: &Try, verdict: &Verdict, policy: Policy) -> Option<Change> {
+    fn change(
+        &self,
+        attempt: &Try,
+        verdict: &Verdict,
+        at: Millis,
+        policy: Policy,
+    ) -> Option<Change> {
         let about =
             Attempt { provider: &self.provider, model: &self.model, started: attempt.started };
         pool::with(&self.provider, |snapshot| {
-            health::change(snapshot.key(attempt.key)?, about, verdict, now(), policy)
+            health::change(snapshot.key(attempt.key)?, about, verdict, at, policy)
         })
         .flatten()
     }

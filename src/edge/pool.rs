@@ -7,8 +7,9 @@ use core::cell::RefCell;
 use std::collections::HashMap;
 
 use super::platform::{now, pause, random, seed};
-use super::store::{OVERLAP, Recorded, Rows, Store};
+use super::store::{OVERLAP, Recorded, Rows, Store, WORKING_SET};
 use crate::balance::error::Refusal;
+use crate::balance::key::covering_names;
 use crate::balance::snapshot::Snapshot;
 use crate::balance::{HOUR, Millis, SECOND};
 
@@ -16,6 +17,12 @@ use crate::balance::{HOUR, Millis, SECOND};
 const STALE_AFTER: Millis = 15 * SECOND;
 /// A caller is not told "no key" from a snapshot older than this: D1 is asked first.
 const DOUBTED_AFTER: Millis = 2 * SECOND;
+/// When a search beyond the working set found nothing, the next one is not before this. A search
+/// reads up to 4,000 rows; so often all day it would read 4 of the Free plan's 5 million in 3 hours,
+/// but only while clients keep asking for what is exhausted.
+const SEARCH_AGAIN_AFTER: Millis = 10 * SECOND;
+/// Keys kept per provider, at about 0.5 KB each: 1 MB of 128.
+const MOST_KEYS: usize = 2_000;
 /// Deleted keys are remembered in D1 for a day. After an hour without a refresh an isolate starts
 /// over rather than rely on it.
 const FORGOTTEN_AFTER: Millis = HOUR;
@@ -78,15 +85,16 @@ pub async fn ready(store: &Store, provider: &str) -> Result<bool, Refusal> {
 /// Reads the provider's working set.
 async fn load(store: &Store, provider: &str) -> Result<(), Refusal> {
     let started = now();
-    let slot = u32::try_from(random() >> 33).unwrap_or_default(); // 0 ..= 2^31 - 1, as in the table
-    let rows = store.working_set(provider, slot, started).await;
+    let rows = store.working_set(provider, random_slot(), started).await;
     POOLS.with_borrow_mut(|pools| {
         let pool = pools.entry(provider.to_owned()).or_default();
         pool.loading_since = None;
         let rows = rows?;
         // What this isolate changed while D1 was reading, or could not write yet, is newer.
         let mut snapshot = Snapshot::new();
-        merge(&mut snapshot, rows, started);
+        snapshot.partial = rows.keys.len() >= WORKING_SET as usize;
+        merge(&mut snapshot, rows);
+        asked(&mut snapshot, started);
         UNWRITTEN.with_borrow(|unwritten| {
             for recorded in unwritten.iter().filter(|recorded| recorded.provider == provider) {
                 snapshot.apply(&recorded.change, recorded.at);
@@ -97,16 +105,25 @@ async fn load(store: &Store, provider: &str) -> Result<(), Refusal> {
     })
 }
 
-fn merge(snapshot: &mut Snapshot, rows: Rows, started: Millis) {
+/// 0 ..= 2^31 - 1, as in the table.
+fn random_slot() -> u64 {
+    random() >> 33
+}
+
+fn merge(snapshot: &mut Snapshot, rows: Rows) {
     for key in rows.keys {
         snapshot.merge(key);
     }
     for (key, cooling, changed_at) in rows.coolings {
         snapshot.merge_cooling(key, cooling, changed_at);
     }
-    snapshot.asked_at = started;
-    snapshot.watermark = started.saturating_sub(OVERLAP);
-    snapshot.prune(started);
+}
+
+/// The snapshot has what D1 had at that time.
+fn asked(snapshot: &mut Snapshot, at: Millis) {
+    snapshot.asked_at = at;
+    snapshot.watermark = at.saturating_sub(OVERLAP);
+    snapshot.prune(at);
 }
 
 /// Reads what changed since the last time.
@@ -122,15 +139,47 @@ pub async fn refresh(store: &Store, provider: &str) -> Result<(), Refusal> {
     });
     let Some(watermark) = watermark else { return Ok(()) };
     let rows = store.changed_since(provider, watermark).await?;
-    with(provider, |snapshot| merge(snapshot, rows, started));
+    with(provider, |snapshot| {
+        merge(snapshot, rows);
+        asked(snapshot, started);
+    });
     Ok(())
 }
 
-/// Before a caller is told that there is no key: asks D1 if that was not done just now. Tells
-/// whether it did.
-pub async fn doubt(store: &Store, provider: &str) -> bool {
-    let fresh = with(provider, |snapshot| now().saturating_sub(snapshot.asked_at) < DOUBTED_AFTER);
-    fresh != Some(true) && refresh(store, provider).await.is_ok()
+/// Before a caller is told that there is no key for a model: asks D1 what changed, if that was not
+/// done just now, and for keys that are not in the working set. Tells whether it asked anything.
+pub async fn doubt(store: &Store, provider: &str, model: &str) -> bool {
+    let since = |at: Option<Millis>| at.map(|at| now().saturating_sub(at));
+    let asked_at = with(provider, |snapshot| snapshot.asked_at);
+    let mut asked = false;
+    if since(asked_at).is_some_and(|age| age >= DOUBTED_AFTER) {
+        asked = refresh(store, provider).await.is_ok();
+    }
+    let searched_at =
+        with(provider, |snapshot| snapshot.partial.then_some(snapshot.searched_at)).flatten();
+    if since(searched_at).is_some_and(|age| age >= SEARCH_AGAIN_AFTER) {
+        asked |= search(store, provider, model).await.is_ok();
+    }
+    asked
+}
+
+/// Reads keys beyond the working set that do not cool for the model.
+async fn search(store: &Store, provider: &str, model: &str) -> Result<(), Refusal> {
+    let started = now();
+    with(provider, |snapshot| snapshot.searched_at = started);
+    let names = covering_names(model);
+    let rows = store.available(provider, &names, random_slot(), started).await?;
+    with(provider, |snapshot| {
+        if !rows.keys.is_empty() {
+            // The next search may be for another model, and find more, at once.
+            snapshot.searched_at = 0;
+        }
+        if snapshot.len() + rows.keys.len() > MOST_KEYS {
+            snapshot.forget_cooling(model, started);
+        }
+        merge(snapshot, rows);
+    });
+    Ok(())
 }
 
 /// An administrator changed keys: this isolate asks D1 before it serves the next request of any

@@ -80,9 +80,9 @@ async fn run(
             return journey.give_up(last).await;
         };
         last.discard();
-        let attempt = journey.begin(key);
+        let mut attempt = journey.begin(key);
         let sent = outgoing.send(journey.credential, journey.path, &secret).await;
-        journey.end(&attempt);
+        journey.end(&mut attempt);
         let next;
         (last, next) = match sent {
             Ok(response) if response.status() < 400 => {
@@ -99,7 +99,7 @@ async fn run(
             }
             Ok(response) => {
                 let failure = Failure::read(response).await;
-                let verdict = journey.classify(&failure);
+                let verdict = journey.classify(&attempt, &failure);
                 let next = journey.failed(&attempt, &secret, &failure, &verdict);
                 if let Verdict::Gateway { code } = verdict {
                     let words = classify::message(&failure.head).unwrap_or_default();

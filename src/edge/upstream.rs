@@ -40,6 +40,11 @@ impl Outgoing {
         for name in names.lines().filter(|name| !provider::forwards(name)) {
             headers.delete(name)?;
         }
+        // A socket is asked for anew at every hop; its frames never come through here.
+        if request.headers().get("upgrade")?.is_some_and(|to| to.eq_ignore_ascii_case("websocket"))
+        {
+            headers.set("upgrade", "websocket")?;
+        }
         let outgoing = Self::of_ours(&request.method(), url, headers, gateway_authorization)?;
         outgoing.init.set_signal(Some(&request.signal())); // the caller's hanging up ends it
         if let Some(body) = body {

@@ -23,6 +23,10 @@ use crate::balance::{Millis, SECOND};
 /// enough that 10,000 cold starts a day stay within the Free plan's 5 million rows.
 pub const WORKING_SET: u32 = 500;
 
+/// Keys that are looked through for one that does not cool, when all of the working set do: four
+/// times as many. A pool of 100,000 is through after 50 such searches.
+const SEARCHED: u32 = 2_000;
+
 /// A refresh asks for rows this much older than the last one, since a row's time is taken before it
 /// is committed, on a clock of its own.
 pub const OVERLAP: Millis = 30 * SECOND;
@@ -95,6 +99,17 @@ struct CoolingRow {
 const KEY: &str = "id, secret, state, priority, updated_at";
 const COOLING: &str = "key_id, model, until, since, source, reason, strikes, updated_at";
 
+/// Ready keys of provider ?1 from slot ?2 on, and around the end, at most ?3.
+fn window(columns: &str) -> String {
+    let from = |range: &str| {
+        format!(
+            "SELECT * FROM (SELECT {columns} FROM provider_keys \
+             WHERE provider = ?1 AND state = 'ready' AND slot {range} ?2 ORDER BY slot LIMIT ?3)"
+        )
+    };
+    format!("{} UNION ALL {} LIMIT ?3", from(">="), from("<"))
+}
+
 impl Store {
     /// `None` when the binding is missing; every call then fails with a sentence that says so.
     #[must_use]
@@ -123,29 +138,46 @@ impl Store {
     pub async fn working_set(
         &self,
         provider: &str,
-        slot: u32,
+        slot: u64,
         now: Millis,
     ) -> Result<Rows, Refusal> {
-        let window = |columns: &str| {
-            let from = |range: &str| {
-                format!(
-                    "SELECT * FROM (SELECT {columns} FROM provider_keys \
-                     WHERE provider = ?1 AND state = 'ready' AND slot {range} ?2 ORDER BY slot LIMIT ?3)"
-                )
-            };
-            format!("{} UNION ALL {} LIMIT ?3", from(">="), from("<"))
-        };
-        let values = [text(provider), number(slot.into()), number(WORKING_SET.into())];
+        let values = [text(provider), number(slot), number(WORKING_SET.into()), number(now)];
+        let keys = format!("SELECT {KEY} FROM ({}) WHERE ?4 > 0", window(KEY));
         let coolings = format!(
             "SELECT {COOLING} FROM coolings WHERE key_id IN ({}) AND (until > ?4 OR strikes > 0)",
             window("id")
         );
-        let with_now = [values.as_slice(), &[number(now)]].concat();
-        self.rows(vec![
-            self.statement(&window(KEY), &values)?,
-            self.statement(&coolings, &with_now)?,
-        ])
-        .await
+        self.rows(vec![self.statement(&keys, &values)?, self.statement(&coolings, &values)?]).await
+    }
+
+    /// Further keys, for a model for which those of the working set cool: of the next
+    /// [`SEARCHED`] from a random place on, up to [`WORKING_SET`] that do not cool for it.
+    ///
+    /// # Errors
+    /// When D1 does not answer.
+    pub async fn available(
+        &self,
+        provider: &str,
+        names: &[&str],
+        slot: u64,
+        now: Millis,
+    ) -> Result<Rows, Refusal> {
+        let names = text(&serde_json::json!(names).to_string());
+        let values = [text(provider), number(slot), number(SEARCHED.into()), number(now), names];
+        let free = |columns: &str| {
+            format!(
+                "SELECT {columns} FROM ({}) AS k WHERE NOT EXISTS (SELECT 1 FROM coolings AS c \
+                 WHERE c.key_id = k.id AND c.until > ?4 AND c.model IN (SELECT value FROM json_each(?5))) \
+                 LIMIT {WORKING_SET}",
+                window(KEY)
+            )
+        };
+        let coolings = format!(
+            "SELECT {COOLING} FROM coolings WHERE key_id IN (SELECT id FROM ({})) AND (until > ?4 OR strikes > 0)",
+            free("id")
+        );
+        self.rows(vec![self.statement(&free(KEY), &values)?, self.statement(&coolings, &values)?])
+            .await
     }
 
     /// What changed since a time. One round trip.
