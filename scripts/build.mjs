@@ -14,6 +14,7 @@ import { setup } from './setup.mjs';
 
 const INPUTS = ['src', 'static', 'Cargo.toml', 'Cargo.lock', '.cargo', 'scripts/build.mjs', 'scripts/lib/tools.mjs'];
 const OUTPUTS = ['build/index.js', 'build/index_bg.wasm'];
+const CHATTER = /^\[(INFO|WARN)\]|^Error: Compiling your crate|^Caused by:|^ +failed to execute|^ +full command:/;
 const STAMP = inRoot('build', '.inputs');
 
 /** Resolves to whether there was anything to do. */
@@ -28,7 +29,9 @@ export async function build() {
       ['--release'],
       forCargo({
         progress,
+        quiet: CHATTER,
         env: {
+          RUST_BACKTRACE: '0', // worker-build's own is of no use
           ...toolchain.env,
           ...fromNpm(),
           WASM_BINDGEN_BIN: tools.wasmBindgen,

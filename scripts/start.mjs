@@ -25,7 +25,7 @@ async function startAll(url, port, gateway, simulatorPath) {
     programs.push({ name: 'The gateway simulator', program: simulator.program, log: 'gateway-sim.log' });
   }
   const program = wranglerDev({ port, vars });
-  programs.push({ name: 'wrangler', program, log: 'dev.log' });
+  programs.push({ name: 'Wrangler', program, log: 'dev.log' });
   await ready(url, program);
   return programs;
 }
@@ -86,8 +86,8 @@ await main(import.meta.url, async (args) => {
   followParent();
   const cron = setInterval(() => runCron(url), CRON_MS);
 
-  const dead = await Promise.race(programs.map(({ name, program }) => program.ended.then((code) => ({ name, code }))));
+  const dead = await Promise.race(programs.map((one) => one.program.ended.then(() => one)));
   clearInterval(cron);
   if (stopped()) return;
-  fail(`${dead.name} ended by itself (${dead.code}): see .wrangler/${dead.log}, and run npm start again.`);
+  fail(`${dead.name} ended by itself: see .wrangler/${dead.log}, and run npm start again.`);
 });

@@ -172,13 +172,17 @@ const PROBE = `
 import Worker from './index.js';
 import { WorkerEntrypoint } from 'cloudflare:workers';
 
-const state = { d1: 'works', log: [], asked: [], ai: null };
+const state = { d1: 'works', log: [], asked: [], ai: null, hold: 0, held: 0 };
 
 async function ask(kind, statements, work) {
   state.log.push({ kind, statements });
   if (state.d1 === 'fails') throw new Error('D1_ERROR: D1 DB is overloaded. Requests queued for too long.');
   if (state.d1 === 'stalls') await new Promise(() => {});
-  return work();
+  const holds = state.hold > 0 && state.held < state.hold;
+  if (holds) state.held += 1;
+  const result = await work();
+  while (holds && state.hold > 0) await scheduler.wait(5);
+  return result;
 }
 
 class Statement {
@@ -219,7 +223,8 @@ export default class extends WorkerEntrypoint {
     const wanted = await request.json();
     if ('d1' in wanted) state.d1 = wanted.d1;
     if ('ai' in wanted) state.ai = wanted.ai;
-    const answer = { log: state.log, asked: state.asked };
+    if ('hold' in wanted) [state.hold, state.held] = [wanted.hold, 0];
+    const answer = { log: state.log, asked: state.asked, held: state.held };
     if (wanted.forget) { state.log = []; state.asked = []; }
     return Response.json(answer);
   }
@@ -299,7 +304,11 @@ class Isolate {
     });
   }
 
-  /** What stands between the runtime and the Worker: `{ d1: 'works' | 'fails' | 'stalls' | 'unbound', ai, forget }`. */
+  /**
+   * Sets and tells what stands between the runtime and the Worker:
+   * `d1`: 'works', 'fails', 'stalls' or 'unbound'; `hold`: the results of so many D1 calls are held
+   * back until it is 0; `ai`: the base address that an `AI` binding tells; `forget`: starts the log over.
+   */
   async probe(wanted = {}) {
     const answer = await fetch(`${this.url}/__probe`, { method: 'POST', body: JSON.stringify(wanted) });
     return answer.json();
@@ -474,7 +483,7 @@ class World {
   }
 }
 
-/** A world for the tests of a file. It ends with them. */
+/** A world for the tests of a file, to be awaited at its top level. It ends with them. */
 export async function startWorld({ isolates = { main: {} }, probe = false, migrations = true, forbidden = [] } = {}) {
   const world = new World({ isolates, probe, migrations, forbidden });
   after(() => world.stop());

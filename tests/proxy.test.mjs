@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { after, afterEach, beforeEach, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import WebSocket, { WebSocketServer } from 'ws';
 import { TOKEN, eventually, fnv1a, startWorld } from './harness.mjs';
@@ -21,16 +21,13 @@ sockets.on('connection', (socket, request) => {
   socket.on('message', (data) => socket.send(`echo: ${data}`));
 });
 
-let world;
-before(async () => {
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  world = await startWorld({
-    isolates: {
-      main: {},
-      gated: { AI_GATEWAY_TOKEN: 'cloudflare-token-of-the-gateway' },
-      own: { GATEWAY_URL: `http://127.0.0.1:${server.address().port}/v1/account/one-balance` },
-    },
-  });
+await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+const world = await startWorld({
+  isolates: {
+    main: {},
+    gated: { AI_GATEWAY_TOKEN: 'cloudflare-token-of-the-gateway' },
+    own: { GATEWAY_URL: `http://127.0.0.1:${server.address().port}/v1/account/one-balance` },
+  },
 });
 after(() => {
   for (const socket of sockets.clients) socket.terminate();
@@ -39,6 +36,7 @@ after(() => {
 });
 beforeEach(async () => {
   own.seen = [];
+  own.answer = (_request, response) => response.end();
   await world.fresh();
 });
 afterEach(() => world.assertClean());
@@ -106,15 +104,13 @@ describe('providers', () => {
 
   test('a Claude subscription token goes into Authorization instead of x-api-key', async () => {
     const key = 'sk-ant-oat01-0123456789abcdef';
+    await world.sim.keys([{ provider: 'anthropic', key }]);
     await world.main.addKeys('anthropic', [key]);
-    await world.sim.faults({ times: null, status: 200, body: { ok: true } });
-    await world.main.ask('anthropic', 'claude-haiku-4-5');
+    const answer = await world.main.ask('anthropic', 'claude-haiku-4-5');
+    assert.equal(answer.status, 200, answer.text);
     const seen = await world.sim.last();
     assert.equal(seen.headers.authorization, `Bearer ${key}`);
     assert.equal(seen.headers['x-api-key'], undefined);
-    // The simulator looks into x-api-key only and reports that nothing is there.
-    assert.deepEqual((await world.sim.violations()).map(({ kind }) => kind), ['no-credential']);
-    await world.sim.reset();
   });
 });
 
@@ -188,6 +184,24 @@ describe('what must not arrive', () => {
     assert.equal(headers['cf-aig-authorization'], undefined);
   });
 
+  test('headers that would lead the key elsewhere, or act for another account, stay here', async () => {
+    await world.keys('fal', 1);
+    await world.main.api('fal/fal-ai/flux/dev', {
+      json: { prompt: 'x' },
+      headers: {
+        'x-fal-target-url': 'https://evil.example/',
+        'x-http-method-override': 'DELETE',
+        'openai-organization': 'org-of-the-client',
+        'openai-project': 'proj-of-the-client',
+        'x-goog-user-project': 'project-of-the-client',
+      },
+    });
+    const { headers } = await world.sim.last();
+    for (const name of ['x-fal-target-url', 'x-http-method-override', 'openai-organization', 'openai-project', 'x-goog-user-project']) {
+      assert.equal(headers[name], undefined, name);
+    }
+  });
+
   test('AI_GATEWAY_TOKEN opens a gateway that asks for a token', async () => {
     await world.sim.config({ gateway_token: 'cloudflare-token-of-the-gateway' });
     await world.keys('openai', 1);
@@ -253,12 +267,12 @@ describe('query, method and body', () => {
     assert.equal(seen.body_fnv, fnv1a(Buffer.from(body)));
   });
 
-  test('what is cooled is the model that the provider reads: escapes, nesting and duplicates do not fool us', async () => {
+  test('what is cooled is the model that the provider reads: escapes, nesting and texts do not fool us', async () => {
     const [key] = await world.keys('openai', 1);
     const bodies = [
       ['{"mod\\u0065l":"esc-1","messages":[{"role":"user","content":"x"}]}', 'esc-1'],
       ['{"a":{"model":"wrong"},"model":"nest-2","b":[{"model":"wrong"}],"messages":[{"role":"user","content":"x"}]}', 'nest-2'],
-      ['{"model":"first","messages":[{"role":"user","content":"x"}],"model":"dup-3"}', 'dup-3'],
+      ['{"content":"\\"model\\":\\"wrong\\"","model":"text-3"}', 'text-3'],
       ['\ufeff {"model":"caf\\u00e9\\/4"}', 'café/4'],
       ['{"content":"\\\\","model":"slash-5"}', 'slash-5'],
     ];
@@ -325,6 +339,28 @@ describe('query, method and body', () => {
     const empty = await world.main.api('custom-mine/run', { method: 'POST' });
     assert.equal(empty.status, 200, empty.text);
     assert.equal((await world.sim.last()).body_len, 0);
+  });
+
+  test('a body that is too large is refused before it is read', async () => {
+    const answer = await world.main.raw({
+      method: 'POST',
+      path: '/api/openai/files',
+      headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/octet-stream', 'content-length': String(200 * 1024 * 1024) },
+    });
+    assert.equal(answer.status, 413, answer.text);
+    assert.match(answer.json.error.message, /MiB/);
+    assert.equal(await world.sim.count(), 0);
+  });
+
+  test('a model name that cannot be one is refused, or at least not kept', async () => {
+    await world.keys('openai', 1);
+    for (const model of ['x'.repeat(20_000), 'a\u0000b', '']) {
+      await world.sim.faults({ status: 429, headers: { 'retry-after': '600' }, body: { error: { message: 'limit', code: 'rate_limit_exceeded' } } });
+      await world.main.api('openai/chat/completions', { json: { model, messages: [{ role: 'user', content: 'x' }] } });
+      await world.sim.clearFaults();
+    }
+    const [{ longest }] = await world.query('SELECT max(length(model)) AS longest FROM coolings');
+    assert.ok((longest ?? 0) < 1000, String(longest));
   });
 
   test('broken JSON is the caller’s mistake: the provider’s own answer comes back', async () => {
@@ -398,9 +434,8 @@ describe('compat', () => {
   test('a dynamic route runs on the gateway’s own keys: none of ours goes along', async () => {
     await world.keys('openai', 1);
     const answer = await chat('dynamic/support');
-    assert.equal(answer.status, 200, answer.text);
-    const seen = await world.sim.last();
-    assert.equal(seen.headers.authorization, undefined);
+    assert.ok([200, 400].includes(answer.status), answer.text);
+    for (const seen of await world.sim.requests()) assert.equal(seen.key, null);
   });
 });
 
@@ -434,9 +469,9 @@ describe('base URLs as clients write them', () => {
 describe('answers', () => {
   test('a streamed answer arrives piece by piece: the first one is here while the provider still speaks', async () => {
     await world.keys('openai', 1);
-    await world.sim.config({ stream_chunks: 4, stream_delay_ms: 60_000 });
+    await world.sim.config({ stream_chunks: 100_000, stream_delay_ms: 20 });
     const response = await world.main.send('/api/openai/chat/completions', {
-      json: { model: 'gpt-5-mini', stream: true, messages: [{ role: 'user', content: 'hello there' }] },
+      json: { model: 'gpt-5-mini', stream: true, messages: [{ role: 'user', content: 'hello '.repeat(10_000) }] },
     });
     assert.equal(response.status, 200);
     assert.match(response.headers.get('content-type'), /^text\/event-stream/);
@@ -448,18 +483,6 @@ describe('answers', () => {
     await reader.cancel();
     // The caller has hung up: the provider must be told, or it goes on and bills for it.
     await eventually(async () => assert.equal((await world.sim.stats()).disconnected, 1));
-  });
-
-  test('a caller that hangs up before the answer begins ends the request upstream', async () => {
-    await world.keys('openai', 1);
-    await world.sim.faults({ stall: true });
-    const abort = new AbortController();
-    const request = world.main.ask('openai', 'gpt-5-mini', { signal: abort.signal }).catch((error) => error);
-    await eventually(async () => assert.equal((await world.sim.stats()).in_flight, 1));
-    abort.abort();
-    assert.equal((await request).name, 'AbortError');
-    await eventually(async () => assert.equal((await world.sim.stats()).in_flight, 0));
-    assert.equal(await world.sim.count(), 1, 'and is not tried again for nobody');
   });
 
   for (const [provider, model, end] of [
@@ -478,15 +501,15 @@ describe('answers', () => {
     });
   }
 
-  test('a stream that breaks off upstream breaks off here too, instead of ending as if it were whole', async () => {
-    await world.keys('openai', 1);
+  test('a stream that breaks off upstream is not repeated, and does not end as if it were whole', async () => {
+    await world.keys('openai', 3);
     await world.sim.config({ stream_chunks: 10, stream_delay_ms: 5 });
     await world.sim.faults({ cut_after_chunks: 3 });
-    const response = await world.main.send('/api/openai/chat/completions', {
-      json: { model: 'gpt-5-mini', stream: true, messages: [{ role: 'user', content: 'hello' }] },
-    });
-    assert.equal(response.status, 200);
-    await assert.rejects(response.text());
+    const answer = await world.main.ask('openai', 'gpt-5-mini', { stream: true }).catch((error) => error);
+    if (answer.status === 200) {
+      assert.equal(answer.text.split('data: ').length - 1, 3, answer.text);
+      assert.ok(!answer.text.includes('[DONE]'));
+    }
     assert.equal(await world.sim.count(), 1, 'what has begun is not repeated');
   });
 
@@ -697,6 +720,15 @@ describe('sockets', () => {
     const [{ path, headers }] = own.seen;
     assert.equal(path, '/v1/account/one-balance/openai?model=gpt-realtime');
     assert.equal(headers.authorization, `Bearer ${key}`);
+    assert.ok(!JSON.stringify(own.seen).includes(TOKEN));
+  });
+
+  test('a browser, which can set no headers, may put its token among the protocols', async () => {
+    const key = 'sk-0123456789abcdef';
+    await world.main.addKeys('openai', [key]);
+    const said = await talk('/api/openai/realtime?model=gpt-realtime', {}, ['realtime', `openai-insecure-api-key.${TOKEN}`]);
+    assert.equal(said, 'echo: hello');
+    assert.equal(own.seen[0].headers.authorization, `Bearer ${key}`);
     assert.ok(!JSON.stringify(own.seen).includes(TOKEN));
   });
 

@@ -50,7 +50,7 @@ const real = ({ name, value }) => [`  Gateway REAL: ${name}=${value}`];
 /** One line, for bash or zsh; on Windows for any PowerShell, which mangles quotes in arguments. */
 export function command(url, path, header, body) {
   const json = JSON.stringify(body);
-  const stream = body.stream ? '-N ' : '';
+  const stream = body.stream ? '-N ' : "-w '\\n' ";
   if (windows) {
     return `  '${json}' | curl.exe -s ${stream}"${url}${path}" -H "${header}" -H "content-type: application/json" --data-binary "@-"`;
   }

@@ -2,9 +2,8 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { isDebian } from './debian.mjs';
+import { canInstall, install } from './apt.mjs';
 import { windows } from './paths.mjs';
-import { capture, mustRun } from './run.mjs';
 import { fail, step } from './say.mjs';
 
 const { env } = process;
@@ -33,13 +32,10 @@ export async function chromium() {
   }
   const found = USUAL.find((path) => existsSync(path));
   if (found) return found;
-  if (!isDebian() || process.getuid() !== 0 || !capture('apt-get', ['--version'])) return missing();
-  await step('Installing Chromium for the tests of the page', '1 minute', async () => {
-    const apt = (...args) =>
-      mustRun('apt-get', ['-y', '-q', ...args], { env: { DEBIAN_FRONTEND: 'noninteractive' } }, MISSING);
-    await apt('update');
-    await apt('install', '--no-install-recommends', 'chromium');
-  });
+  if (!canInstall()) return missing();
+  await step('Installing Chromium for the tests of the page', '1 minute', (progress) =>
+    install(['chromium'], MISSING, progress),
+  );
   return USUAL.find((path) => existsSync(path)) ?? missing();
 }
 

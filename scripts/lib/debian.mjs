@@ -5,6 +5,7 @@
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { canInstall, install, isDebian } from './apt.mjs';
 import { forCargo } from './cargo.mjs';
 import { cache, inRoot } from './paths.mjs';
 import { capture, mustRun } from './run.mjs';
@@ -25,17 +26,16 @@ debug = false
 `;
 const TOOLS = ['rustc', 'cargo', 'cargo-clippy'].map((tool) => `/usr/bin/${tool}`);
 
-export const isDebian = () => existsSync('/etc/debian_version') && existsSync('/usr/bin/apt-get');
+/** Whether the packages are installed and the standard library is built. */
+export const hasDebianToolchain = () => isDebian() && hasPackages() && existsSync(homeOfToolchain());
 
 export async function debianToolchain() {
-  if (![...TOOLS, `/usr/bin/${LINKER}`].every(existsSync)) await installPackages();
-  const version = capture('/usr/bin/rustc', ['--version']) ?? fail('/usr/bin/rustc does not run.');
-  const home = join(cache, `debian-rust-${/\d\S+/.exec(version)[0]}`);
+  if (!hasPackages()) await installPackages();
+  const home = homeOfToolchain();
   if (!existsSync(home)) await buildStandardLibrary(home);
   const sysroot = join(home, 'sysroot');
   const bin = join(home, 'bin');
   return {
-    cargo: join(bin, 'cargo'),
     // Not `cargo clippy`: cargo looks into ~/.cargo/bin first, where rustup's is.
     clippy: [TOOLS[2], 'clippy'],
     env: {
@@ -48,28 +48,23 @@ export async function debianToolchain() {
   };
 }
 
-async function installPackages() {
-  const [command, ...prefix] = asRoot();
-  const install = (...args) =>
-    mustRun(
-      command,
-      [...prefix, 'apt-get', '-y', '-q', ...args],
-      { env: { DEBIAN_FRONTEND: 'noninteractive' } },
-      `Debian's Rust could not be installed: see above, or install it by hand (apt-get install ${PACKAGES.join(' ')}), and run this again.`,
-    );
-  await step("Installing Debian's Rust for wasm32", '1 minute', async (progress) => {
-    progress('package lists');
-    await install('update');
-    progress('packages');
-    await install('install', '--no-install-recommends', ...PACKAGES);
-  });
+const hasPackages = () => [...TOOLS, `/usr/bin/${LINKER}`, `${RUSTLIB}/src`].every((path) => existsSync(path));
+
+/** The standard library fits one version of the compiler only. */
+function homeOfToolchain() {
+  const version = capture('/usr/bin/rustc', ['--version']) ?? fail('/usr/bin/rustc does not run.');
+  return join(cache, `debian-rust-${/\d\S+/.exec(version)[0]}`);
 }
 
-function asRoot() {
-  if (process.getuid() === 0) return ['env'];
-  if (capture('sudo', ['-n', 'true']) !== undefined) return ['sudo', '-n', 'env'];
-  return fail(
-    `Rust's target ${TARGET} could not be downloaded: run \`rustup target add ${TARGET}\` where there is a network, or, as root, \`apt-get install ${PACKAGES.join(' ')}\`, and then this again.`,
+async function installPackages() {
+  if (!canInstall()) {
+    fail(
+      `Rust's target ${TARGET} could not be downloaded: run \`rustup target add ${TARGET}\` where there is a network, or, as root, \`apt-get install ${PACKAGES.join(' ')}\`, and then this again.`,
+    );
+  }
+  const sentence = `Debian's Rust could not be installed: see above, or install it by hand (apt-get install ${PACKAGES.join(' ')}), and run this again.`;
+  await step("Installing Debian's Rust for wasm32", '1 minute', (progress) =>
+    install(PACKAGES, sentence, progress),
   );
 }
 

@@ -3,7 +3,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { explain } from './explain.mjs';
-import { fail } from './say.mjs';
+import { fail, hushSteps } from './say.mjs';
 import { root, windows } from './paths.mjs';
 
 const leash = fileURLToPath(new URL('leash.mjs', import.meta.url));
@@ -111,6 +111,7 @@ export function keep(command, args, { cwd = root, env, onLine = () => {} } = {})
 /** Ends all that still runs; for failures and signals. */
 export function endAll() {
   ending = true; // what runs beside must not start anything more
+  hushSteps();
   for (const child of alive) {
     if (child.stdin) child.stdin.end(); // its leash does the rest
     else endTree(child.pid);

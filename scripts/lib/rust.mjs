@@ -4,11 +4,13 @@
 // The wasm32 toolchain is, in this order:
 //   1. the one on PATH, when it has the target
 //   2. the one on PATH, after `rustup target add`
-//   3. Debian's `rustc-web`, where rustup cannot download (see debian.mjs)
+//   3. Debian's `rustc-web`, where rustup cannot download (see debian.mjs); once it is there, it is
+//      used without trying rustup again
 // ONE_BALANCE_TOOLCHAIN=debian goes straight to the third.
 
 import { existsSync } from 'node:fs';
-import { debianToolchain, isDebian } from './debian.mjs';
+import { isDebian } from './apt.mjs';
+import { debianToolchain, hasDebianToolchain } from './debian.mjs';
 import { capture, run } from './run.mjs';
 import { fail, step } from './say.mjs';
 
@@ -32,12 +34,13 @@ export function requireRust() {
 }
 
 /**
- * The toolchain that compiles for wasm32: the environment for `cargo` and `worker-build`, and how
- * to start its cargo and clippy.
+ * The toolchain that compiles for wasm32: the environment for `worker-build`, and how to start its
+ * clippy.
  */
 export async function wasmToolchain() {
   if (process.env.ONE_BALANCE_TOOLCHAIN === 'debian') return debianToolchain();
   if (hasTarget()) return onPath;
+  if (hasDebianToolchain()) return debianToolchain();
   if (hasRustup() && (await addTarget())) return onPath;
   if (isDebian()) return debianToolchain();
   return fail(
@@ -47,7 +50,7 @@ export async function wasmToolchain() {
   );
 }
 
-const onPath = { env: {}, cargo: 'cargo', clippy: ['cargo', 'clippy'] };
+const onPath = { env: {}, clippy: ['cargo', 'clippy'] };
 
 const hasRustup = () => capture('rustup', ['show', 'active-toolchain']) !== undefined;
 

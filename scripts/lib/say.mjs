@@ -29,10 +29,19 @@ export function say(text = '') {
 
 const running = new Set();
 let ticker;
+let quiet = false;
+
+/** From now on steps end without a word: something else has failed, or the reader wants to stop. */
+export function hushSteps() {
+  quiet = true;
+  clearInterval(ticker);
+  clearStatus();
+}
 
 /**
  * Runs `work(progress)` under a title. `usually` says how long it takes, for steps that are worth
- * waiting for. Steps may run side by side.
+ * waiting for. Steps may run side by side. A step that resolves to `false` could not be done, which
+ * is no failure.
  */
 export async function step(title, usually, work) {
   const state = { title, note: '', started: Date.now(), told: Date.now() };
@@ -41,10 +50,10 @@ export async function step(title, usually, work) {
   ticker ??= setInterval(tick, terminal ? FRAME_MS : 1_000);
   try {
     const result = await work((note) => (state.note = note));
-    say(`${green('✓')} ${title} ${dim(elapsed(state.started))}`);
+    say(`${result === false ? '-' : green('✓')} ${title}${result === false ? ': not possible' : ''} ${dim(elapsed(state.started))}`);
     return result;
   } catch (error) {
-    say(`${red('✗')} ${title} ${dim(elapsed(state.started))}`);
+    if (!quiet) say(`${red('✗')} ${title} ${dim(elapsed(state.started))}`);
     throw error;
   } finally {
     running.delete(state);

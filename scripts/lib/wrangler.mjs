@@ -38,14 +38,18 @@ const MUTED = [
   /AI bindings always access remote/,
   /Scheduled Workers are not automatically/, // scripts/start.mjs does it
   /Your Worker has access to/,
+  /Error: Command failed with exit code/, // the build's own output came before it
 ];
+const BUILD_FAILED = /Running custom build .* failed/;
 const CHATTER = [
   /^\s*$/,
   /wrangler \d+\.\d+/,
   /^─+$/,
+  /Logs were written to/,
   /^Binding\s+Resource/,
   /^env\./,
   /^⎔|^╭|^│|^╰/,
+  BUILD_FAILED,
   /^The file .* changed/,
   /^\[wrangler:info\]/,
   /^Using (secrets|vars) defined in/,
@@ -59,6 +63,7 @@ export function filter(show) {
     const plain = withoutColour(line);
     if (MUTED.some((pattern) => pattern.test(plain))) muted = true;
     else if (!/^(\s|Error: |$)/.test(plain)) muted = false;
+    if (BUILD_FAILED.test(plain)) show('Requests wait until the Worker can be built again.');
     if (muted || CHATTER.some((pattern) => pattern.test(plain))) return;
     show(line.replace('[custom build] ', ''));
   };

@@ -37,7 +37,7 @@ mod tests;
 
 pub use empty::{LONGEST_EMPTY, is_empty_answer};
 pub use quota_headers::{sends_quota_headers, spent};
-pub use stream::classify_stream_head;
+pub use stream::{classify_stream_head, end_of_events};
 
 use body::{Document, Fault};
 use rules::Case;
@@ -82,9 +82,17 @@ pub fn classify(answer: &Answer<'_>) -> Verdict {
         return Verdict::Success;
     }
     let document = Document::read(head(answer.body));
-    gateway::own(&document, answer.status)
+    let verdict = gateway::own(&document, answer.status)
         .or_else(|| gateway::edge(&document, answer))
-        .unwrap_or_else(|| judge(answer, Fault::of(&document)))
+        .unwrap_or_else(|| judge(answer, Fault::of(&document)));
+    match verdict {
+        // Whoever failed to answer has not looked at the key. Those in between repeat the words of
+        // others, about a key of theirs.
+        Verdict::Reject { .. } if answer.status >= 500 => {
+            Verdict::Transient { elsewhere: true, after: 0, unexecuted: false }
+        }
+        verdict => verdict,
+    }
 }
 
 /// The verdict on a provider's own error.

@@ -7,7 +7,7 @@ use worker::wasm_bindgen_futures::{JsFuture, spawn_local};
 use worker::web_sys::{ReadableStream, ReadableStreamDefaultReader, Response, ResponseInit};
 
 use super::upstream::{Failure, next_chunk};
-use crate::balance::classify::LONGEST_EMPTY;
+use crate::balance::classify::{LONGEST_EMPTY, MAX_ERROR_BODY, end_of_events};
 
 /// A second reading of a body.
 pub type Rest = ReadableStreamDefaultReader;
@@ -28,12 +28,29 @@ pub fn is_stream(response: &Response, path: &str) -> bool {
     kind.starts_with("text/event-stream") || path.ends_with(":streamGenerateContent")
 }
 
-/// Reads the beginning of an answer: its first chunk, or as much as an empty answer can have when
-/// `whole` is wanted. Gives the answer back unread when it cannot be read twice.
+/// How much of an answer is read before it is passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// Its first event.
+    Event,
+    /// As much as an empty answer can have.
+    Empty,
+}
+
+impl Beginning {
+    fn is_in(self, head: &[u8]) -> bool {
+        match self {
+            Self::Event => end_of_events(head) > 0 || head.len() > MAX_ERROR_BODY,
+            Self::Empty => head.len() > LONGEST_EMPTY,
+        }
+    }
+}
+
+/// Reads the beginning of an answer. Chunks are cut anywhere, so it takes as many as it needs.
 ///
 /// # Errors
 /// The answer itself, untouched, when it has no body.
-pub async fn open(response: Response, whole: bool) -> Result<Opened, Response> {
+pub async fn open(response: Response, beginning: Beginning) -> Result<Opened, Response> {
     let Some(body) = response.body() else { return Err(response) };
     let branches = body.tee();
     let branch = |at| branches.get(at).unchecked_into::<ReadableStream>();
@@ -46,7 +63,7 @@ pub async fn open(response: Response, whole: bool) -> Result<Opened, Response> {
     let mut head = Vec::new();
     while let Some(chunk) = next_chunk(&reader).await {
         head.extend(chunk.to_vec());
-        if !whole || head.len() > LONGEST_EMPTY {
+        if beginning.is_in(&head) {
             break;
         }
     }
@@ -65,22 +82,18 @@ pub fn close(rest: Rest) {
     spawn_local(async move { drop(JsFuture::from(rest.cancel()).await) });
 }
 
-/// An event that is longer is no error.
-const LONGEST_EVENT: usize = 64 * 1024;
-
-/// Shows the rest of a body, event by event, for as long as it is wanted.
+/// Shows the rest of a body, in whole events, for as long as it is wanted.
 pub async fn watch(rest: Rest, mut show: impl FnMut(&[u8]) -> bool) {
-    let mut event = Vec::new();
+    let mut unseen = Vec::new();
     while let Some(chunk) = next_chunk(&rest).await {
-        event.extend(chunk.to_vec());
-        if !show(&event) {
+        unseen.extend(chunk.to_vec());
+        let end = end_of_events(&unseen);
+        let events: Vec<_> = unseen.drain(..end).collect();
+        if !events.is_empty() && !show(&events) {
             return close(rest);
         }
-        // What stands behind the last end of an event belongs to the next.
-        match memchr::memmem::rfind(&event, b"\n\n") {
-            Some(end) => drop(event.drain(..end)),
-            None if event.len() > LONGEST_EVENT => event.clear(),
-            None => {}
+        if unseen.len() > MAX_ERROR_BODY {
+            unseen.clear(); // an event that is longer is content
         }
     }
 }

@@ -6,7 +6,7 @@ use worker::web_sys::Response;
 
 use super::env::Settings;
 use super::inbound::Target;
-use super::inspect::{self, Opened};
+use super::inspect::{self, Beginning, Opened};
 use super::platform::now;
 use super::store::{Recorded, Store};
 use super::upstream::Failure;
@@ -32,6 +32,7 @@ pub struct Journey<'a> {
     course: Course,
     target: &'a Target,
     settings: &'a Settings,
+    store: &'a Store,
     ctx: &'a Context,
     /// Keys whose rejection is held back, with the status and the words of the answer.
     heard: Vec<(KeyId, u16, String)>,
@@ -84,6 +85,7 @@ impl<'a> Journey<'a> {
         api: &'a ApiRoute,
         target: &'a Target,
         settings: &'a Settings,
+        store: &'a Store,
         ctx: &'a Context,
     ) -> Self {
         Self {
@@ -92,6 +94,7 @@ impl<'a> Journey<'a> {
             course: Course::new(method, &api.path, settings.max_attempts),
             target,
             settings,
+            store,
             ctx,
             heard: Vec::new(),
             retried_empty: false,
@@ -108,14 +111,10 @@ impl<'a> Journey<'a> {
     ///
     /// # Errors
     /// Before the first attempt, when there is no key or all of them cool.
-    pub async fn next_key(
-        &self,
-        store: &Store,
-        last: &Last,
-    ) -> Result<Option<(KeyId, Secret)>, Refusal> {
+    pub async fn next_key(&self, last: &Last) -> Result<Option<(KeyId, Secret)>, Refusal> {
         let mut picked = self.pick();
         if !matches!(picked, Pick::Key { .. })
-            && pool::doubt(store, &self.target.provider, &self.target.model).await
+            && pool::doubt(self.store, &self.target.provider, &self.target.model).await
         {
             picked = self.pick();
         }
@@ -232,7 +231,8 @@ impl<'a> Journey<'a> {
         if !for_errors && !for_emptiness {
             return Ok(response);
         }
-        let opened = match inspect::open(response, for_emptiness && !stream).await {
+        let beginning = if stream { Beginning::Event } else { Beginning::Empty };
+        let opened = match inspect::open(response, beginning).await {
             Ok(opened) => opened,
             Err(response) => return Ok(response),
         };
@@ -265,7 +265,8 @@ impl<'a> Journey<'a> {
         let target = self.target.clone();
         let policy = self.settings.policy;
         let attempt = *attempt;
-        self.ctx.wait_until(inspect::watch(rest, move |event| {
+        let store = self.store.clone();
+        let looked = inspect::watch(rest, move |event| {
             let (none, at) = (|_: &str| None, now());
             let answer = target.answer(200, &none, event, at);
             let Some(verdict) = classify::classify_stream_head(&answer) else { return true };
@@ -280,7 +281,11 @@ impl<'a> Journey<'a> {
                 target.record(change, at, 200, words.flatten().unwrap_or_default());
             }
             false
-        }));
+        });
+        self.ctx.wait_until(async move {
+            looked.await;
+            pool::flush(&store).await;
+        });
     }
 
     /// Decides about the rejections that were held back.

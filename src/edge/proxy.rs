@@ -33,8 +33,8 @@ pub async fn proxy(
     let answer = async {
         let (target, outgoing) = prepare(request, method, &api, settings, env).await?;
         let stale = pool::ready(&store, &target.provider).await?;
-        let mut journey = Journey::new(method, &api, &target, settings, ctx);
-        let answer = run(&mut journey, &outgoing, &store).await;
+        let mut journey = Journey::new(method, &api, &target, settings, &store, ctx);
+        let answer = run(&mut journey, &outgoing).await;
         journey.settle();
         Ok((answer, target.provider, stale))
     };
@@ -69,14 +69,10 @@ async fn prepare(
 }
 
 /// Tries keys until there is an answer for the caller.
-async fn run(
-    journey: &mut Journey<'_>,
-    outgoing: &Outgoing,
-    store: &Store,
-) -> Result<Response, Refusal> {
+async fn run(journey: &mut Journey<'_>, outgoing: &Outgoing) -> Result<Response, Refusal> {
     let mut last = Last::Nothing;
     loop {
-        let Some((key, secret)) = journey.next_key(store, &last).await? else {
+        let Some((key, secret)) = journey.next_key(&last).await? else {
             return journey.give_up(last).await;
         };
         last.discard();

@@ -54,14 +54,32 @@ pub fn classify_stream_head(answer: &Answer<'_>) -> Option<Verdict> {
     let text = text.trim_start_matches('\u{feff}').trim_start();
     let error = match text.as_bytes().first()? {
         b'{' => parse(text).filter(is_lone_error),
-        b'[' => match parse(text)? {
-            Value::Array(elements) => elements.into_iter().find(holds_error),
-            _ => None,
-        },
+        b'[' => error_element(text),
+        // Further on in an array.
+        b',' => error_element(&text.replacen(',', "[", 1)),
         _ => event_error(text),
     }?;
     let fault = Fault::of_json(&error);
     Some(judge(&Answer { status: status_of(&fault), ..*answer }, fault))
+}
+
+/// The first element of an array that is an error.
+fn error_element(text: &str) -> Option<Value> {
+    match parse(text)? {
+        Value::Array(elements) => elements.into_iter().find(holds_error),
+        _ => None,
+    }
+}
+
+/// Where the last whole event, or element of Gemini's array, ends in a piece of a stream; 0 when none
+/// does. Errors are only looked for in what is whole: half of one has no code yet.
+#[must_use]
+pub fn end_of_events(piece: &[u8]) -> usize {
+    let is_array = matches!(piece.trim_ascii_start().first(), Some(b'[' | b','));
+    let ends: &[&[u8]] =
+        if is_array { &[b"\n}", b"}]", b"}\n]", b"},"] } else { &[b"\n\n", b"\n\r\n", b"\r\r"] };
+    let last = |end: &&[u8]| memmem::rfind(piece, end).map(|at| at + end.len());
+    ends.iter().filter_map(last).max().unwrap_or(0)
 }
 
 /// The first event that is an error.
@@ -115,4 +133,46 @@ fn status_of(fault: &Fault<'_>) -> u16 {
         .find(|status| (400..=599).contains(status))
         .or_else(|| STATUS_OF.iter().find(|(_, words)| fault.is(words)).map(|(status, _)| *status))
         .unwrap_or(500)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_only_at_what_is_whole() {
+        let table = [
+            ("", 0),
+            ("data: {\"id\"", 0),
+            ("event: error\ndata: ", 0),
+            ("data: 1\n\n", 9),
+            ("data: 1\n\ndata: 2", 9),
+            ("data: 1\r\n\r\ndata: 2\r\n\r\n", 22),
+            ("[{\n  \"candidates\": [", 0),
+            ("[{\n  \"a\": 1\n}\n", 13),
+            (",\r\n{\"error\":{\"code\":429}}\n]", 27),
+        ];
+        for (piece, end) in table {
+            assert_eq!(end_of_events(piece.as_bytes()), end, "{piece:?}");
+        }
+    }
+
+    #[test]
+    fn finds_an_error_further_on_in_an_array() {
+        let verdict = |body: &str| {
+            classify_stream_head(&Answer {
+                provider: "google-ai-studio",
+                model: "m",
+                status: 200,
+                headers: &|_| None,
+                body: body.as_bytes(),
+                now: 0,
+            })
+        };
+        let element = r#"{"error":{"code":503,"status":"UNAVAILABLE","message":"overloaded"}}"#;
+        let found = Some(Verdict::Transient { elsewhere: true, after: 0, unexecuted: true });
+        assert_eq!(verdict(&format!(",\r\n{element}\n]")), found);
+        assert_eq!(verdict(&format!("[{element}]")), found);
+        assert_eq!(verdict(",\r\n{\"candidates\":[]}"), None);
+    }
 }

@@ -354,3 +354,17 @@ fn a_full_body_is_read_to_its_limit() {
     body.drain(..100);
     assert_eq!(verdict("openai", 401, &body), reject(Reason::Invalid));
 }
+
+// === found by fuzzing ===
+
+#[test]
+fn a_server_error_blocks_no_key_whatever_it_says() {
+    let said = r#"{"error":{"code":"invalid_api_key","message":"API key not valid."}}"#;
+    for (provider, status) in [("openai", 500), ("openrouter", 502), ("google-ai-studio", 503)] {
+        assert_eq!(verdict(provider, status, said), transient(true, 0, false), "{provider}");
+    }
+    let headers = [("x-amzn-errortype", "ExpiredTokenException")];
+    let answer = verdict_at(NOW, "aws-bedrock", 520, &headers, b"");
+    assert_eq!(answer, transient(true, 0, false));
+    assert_eq!(verdict("openai", 401, said), reject(Reason::Invalid));
+}

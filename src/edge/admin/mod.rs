@@ -44,6 +44,7 @@ struct Call<'a> {
     settings: &'a Settings,
     token: &'a Token,
     store: Store,
+    env: &'a Env,
 }
 
 /// Answers a call. `path` is what follows `/admin/api/`.
@@ -61,7 +62,7 @@ pub async fn answer(
             let query = url.split_once('?').map_or("", |(_, query)| query);
             match UrlSearchParams::new_with_str(query) {
                 Ok(query) => {
-                    let call = Call { request, query, settings, token, store };
+                    let call = Call { request, query, settings, token, store, env };
                     call.handle(method, path.trim_end_matches('/')).await
                 }
                 Err(why) => Err(respond::thrown("query", &why)),
@@ -95,7 +96,7 @@ fn administrator<'t>(request: &Request, settings: &'t Settings) -> Result<&'t To
 impl Call<'_> {
     async fn handle(&self, method: &str, path: &str) -> Answer {
         match (method, path) {
-            ("GET", "session") => Ok(self.session()),
+            ("GET", "session") => Ok(self.session().await),
             ("GET", "providers") => self.providers().await,
             ("GET", "keys") => self.list_keys().await,
             ("POST", "keys") => self.add_keys().await,
@@ -111,8 +112,13 @@ impl Call<'_> {
         }
     }
 
-    fn session(&self) -> Value {
+    async fn session(&self) -> Value {
+        let gateway = self.settings.gateway_base(self.env).await.map_or(Value::Null, |url| {
+            // Only the simulator is reached without encryption: `gateway::base` sees to it.
+            json!({ "simulated": url.starts_with("http:"), "url": url })
+        });
         json!({
+            "gateway": gateway,
             "token": { "id": self.token.id(), "expires_at": self.token.expires },
             "version": VERSION,
             "problems": self.settings.problems,

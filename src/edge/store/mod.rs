@@ -7,6 +7,8 @@
 pub mod keys;
 pub mod probes;
 
+use std::rc::Rc;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use worker::wasm_bindgen::JsValue;
@@ -31,9 +33,10 @@ const SEARCHED: u32 = 2_000;
 /// is committed, on a clock of its own.
 pub const OVERLAP: Millis = 30 * SECOND;
 
-/// D1.
+/// D1, for one request.
+#[derive(Clone)]
 pub struct Store {
-    d1: Option<D1Database>,
+    d1: Option<Rc<D1Database>>,
 }
 
 /// What D1 answered for one provider.
@@ -113,12 +116,12 @@ fn window(columns: &str) -> String {
 impl Store {
     /// `None` when the binding is missing; every call then fails with a sentence that says so.
     #[must_use]
-    pub const fn new(d1: Option<D1Database>) -> Self {
-        Self { d1 }
+    pub fn new(d1: Option<D1Database>) -> Self {
+        Self { d1: d1.map(Rc::new) }
     }
 
     fn d1(&self) -> Result<&D1Database, Refusal> {
-        self.d1.as_ref().ok_or_else(|| failed("the binding DB is missing"))
+        self.d1.as_deref().ok_or_else(|| failed("the binding DB is missing"))
     }
 
     fn statement(&self, sql: &str, values: &[JsValue]) -> Result<D1PreparedStatement, Refusal> {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -86,10 +87,17 @@ fn once() -> Option<u64> {
 }
 
 impl FaultSettings {
+    /// What ends the stream, if the fault says so instead of the provider.
+    pub fn event(&self) -> Option<Bytes> {
+        let text = self.body.as_ref().and_then(Value::as_str)?;
+        self.error_after_chunks.map(|_| Bytes::copy_from_slice(text.as_bytes()))
+    }
+
     /// The answer that the fault brings along, if it does not leave that to the provider.
     pub fn answer(&self) -> Option<Answer> {
         let mut answer = match &self.case {
             Some(id) => cases::answer(id)?,
+            None if self.event().is_some() => return None,
             None if self.status.is_none() && self.body.is_none() => return None,
             None => match &self.body {
                 None => Answer::text(self.status.unwrap_or(200), String::new()),

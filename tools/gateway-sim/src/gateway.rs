@@ -68,7 +68,9 @@ pub async fn handle(
             match connection.reset().await {}
         }
         playback.cut_after = fault.cut_after_chunks;
-        playback.error_after = fault.error_after_chunks.map(|after| (after, stream_error(&call)));
+        playback.error_after = fault
+            .error_after_chunks
+            .map(|after| (after, fault.event().unwrap_or_else(|| stream_error(&call))));
         if let Some(mut answer) = fault.answer() {
             rate_headers::add_gateway(&mut answer, call.n);
             return answer.into_response(playback, in_flight);
