@@ -5,7 +5,7 @@
 //! decided; [`Snapshot::merge`] takes rows that D1 gave. Whatever the order, a change is not undone
 //! by a row that is older than it: see [`Snapshot::merge`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Millis;
 use super::key::{Cooling, Key, KeyId, Source, State};
@@ -53,6 +53,8 @@ pub struct Snapshot {
     pub watermark: Millis,
     /// When D1 was last asked.
     pub asked_at: Millis,
+    /// An administrator changed keys: D1 is to be asked before anything else.
+    pub expired: bool,
     /// D1 has keys that are not here.
     pub partial: bool,
     /// When D1 was last searched for more of them.
@@ -138,6 +140,17 @@ impl Snapshot {
         self.keys.retain(|key| key.state != State::Deleted);
         for key in &mut self.keys {
             key.coolings.retain(|cooling| cooling.until > now || cooling.strikes > 0);
+        }
+        self.reindex();
+    }
+
+    /// Makes room for a new working set: keys that are not `listed` in it go, unless a request waits
+    /// for them, and so do coolings that began before `settled`, which D1 tells anew if they last.
+    /// What is newer than that stays, since D1 may not have it yet.
+    pub fn begin_reload(&mut self, listed: &HashSet<KeyId>, settled: Millis, now: Millis) {
+        self.keys.retain(|key| listed.contains(&key.id) || key.waiting(now) > 0);
+        for key in &mut self.keys {
+            key.coolings.retain(|cooling| cooling.since >= settled);
         }
         self.reindex();
     }
@@ -291,6 +304,26 @@ pub(crate) mod tests {
         assert_eq!(known.cooling_named("a").unwrap().strikes, 0);
         assert!(known.cooling_for("a", 5).is_none(), "a guess that proved wrong is over");
         assert_eq!(known.cooling_named("b").unwrap().strikes, 1);
+    }
+
+    #[test]
+    fn a_reload_keeps_what_d1_may_not_have_yet_and_nothing_else() {
+        let mut pool = snapshot([key(1), key(2), key(3)]);
+        pool.started(KeyId(2), 100);
+        for (model, since) in [("old", 10), ("new", 90)] {
+            let cool = cooling(model, since, 500, Source::Stated);
+            pool.apply(&Change::Cool { key: KeyId(1), cooling: cool }, since);
+        }
+        pool.apply(&Change::Block { key: KeyId(1), reason: Reason::Invalid, certain: true }, 90);
+        pool.begin_reload(&HashSet::from([KeyId(1), KeyId(4)]), 50, 100);
+        pool.merge(key(1));
+        pool.merge(key(4));
+        assert_eq!(pool.key(KeyId(1)).unwrap().state, State::Blocked);
+        assert!(pool.key(KeyId(1)).unwrap().cooling_for("old", 100).is_none());
+        assert!(pool.key(KeyId(1)).unwrap().cooling_for("new", 100).is_some());
+        assert!(pool.key(KeyId(2)).is_some(), "a request waits for it");
+        assert!(pool.key(KeyId(3)).is_none());
+        assert!(pool.key(KeyId(4)).is_some());
     }
 
     proptest! {

@@ -7,7 +7,7 @@ use core::cell::RefCell;
 use std::collections::HashMap;
 
 use super::platform::{now, pause, random, seed};
-use super::store::{OVERLAP, Recorded, Rows, Store, WORKING_SET};
+use super::store::{MOST_CHANGED, OVERLAP, Recorded, Rows, Store, WORKING_SET};
 use crate::balance::error::Refusal;
 use crate::balance::key::covering_names;
 use crate::balance::snapshot::Snapshot;
@@ -59,11 +59,15 @@ pub fn with<R>(provider: &str, work: impl FnOnce(&mut Snapshot) -> R) -> Option<
 pub async fn ready(store: &Store, provider: &str) -> Result<bool, Refusal> {
     let started = now();
     loop {
-        let asked = with(provider, |snapshot| snapshot.asked_at);
-        match asked {
-            Some(at) if now().saturating_sub(at) < FORGOTTEN_AFTER => {
-                return Ok(now().saturating_sub(at) > STALE_AFTER);
+        let known = with(provider, |snapshot| (snapshot.asked_at, snapshot.expired));
+        match known.map(|(at, expired)| (now().saturating_sub(at), expired)) {
+            // What an administrator changed is seen at once, unless D1 does not answer: then what
+            // is in memory is better than nothing.
+            Some((age, true)) if age < FORGOTTEN_AFTER => {
+                let refreshed = refresh(store, provider).await;
+                return Ok(refreshed.is_err());
             }
+            Some((age, false)) if age < FORGOTTEN_AFTER => return Ok(age > STALE_AFTER),
             Some(_) => return load(store, provider).await.map(|()| false),
             None => {}
         }
@@ -82,7 +86,7 @@ pub async fn ready(store: &Store, provider: &str) -> Result<bool, Refusal> {
     }
 }
 
-/// Reads the provider's working set.
+/// Reads a working set of the provider.
 async fn load(store: &Store, provider: &str) -> Result<(), Refusal> {
     let started = now();
     let rows = store.working_set(provider, random_slot(), started).await;
@@ -90,16 +94,18 @@ async fn load(store: &Store, provider: &str) -> Result<(), Refusal> {
         let pool = pools.entry(provider.to_owned()).or_default();
         pool.loading_since = None;
         let rows = rows?;
-        // What this isolate changed while D1 was reading, or could not write yet, is newer.
-        let mut snapshot = Snapshot::new();
+        let mut snapshot = pool.snapshot.take().unwrap_or_default();
+        let listed = rows.keys.iter().map(|key| key.id).collect();
+        snapshot.begin_reload(&listed, started.saturating_sub(OVERLAP), started);
         snapshot.partial = rows.keys.len() >= WORKING_SET as usize;
         merge(&mut snapshot, rows);
-        asked(&mut snapshot, started);
+        // What D1 has not taken is newer than what it gave.
         UNWRITTEN.with_borrow(|unwritten| {
             for recorded in unwritten.iter().filter(|recorded| recorded.provider == provider) {
                 snapshot.apply(&recorded.change, recorded.at);
             }
         });
+        asked(&mut snapshot, started);
         pool.snapshot = Some(snapshot);
         Ok(())
     })
@@ -135,15 +141,21 @@ pub async fn refresh(store: &Store, provider: &str) -> Result<(), Refusal> {
     // Taken before the read, so that requests meanwhile do not all start one.
     let watermark = with(provider, |snapshot| {
         snapshot.asked_at = started;
+        snapshot.expired = false;
         snapshot.watermark
     });
     let Some(watermark) = watermark else { return Ok(()) };
     let rows = store.changed_since(provider, watermark).await?;
-    with(provider, |snapshot| {
+    let many = rows.keys.len() >= MOST_CHANGED;
+    let merged = with(provider, |snapshot| {
+        if many || snapshot.len() + rows.keys.len() > MOST_KEYS {
+            return false;
+        }
         merge(snapshot, rows);
         asked(snapshot, started);
+        true
     });
-    Ok(())
+    if merged == Some(false) { load(store, provider).await } else { Ok(()) }
 }
 
 /// Before a caller is told that there is no key for a model: asks D1 what changed, if that was not
@@ -190,7 +202,7 @@ pub fn expire() {
             // A load that is under way may have read too early.
             pool.loading_since = None;
             if let Some(snapshot) = &mut pool.snapshot {
-                snapshot.asked_at = 0;
+                snapshot.expired = true;
             }
         }
     });

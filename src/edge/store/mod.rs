@@ -25,6 +25,10 @@ use crate::balance::{Millis, SECOND};
 /// enough that 10,000 cold starts a day stay within the Free plan's 5 million rows.
 pub const WORKING_SET: u32 = 500;
 
+/// Rows of a kind that a refresh reads: after a change to more keys than this a new working set is
+/// cheaper.
+pub const MOST_CHANGED: usize = 1_000;
+
 /// Keys that are looked through for one that does not cool, when all of the working set do: four
 /// times as many. A pool of 100,000 is through after 50 such searches.
 const SEARCHED: u32 = 2_000;
@@ -183,14 +187,17 @@ impl Store {
             .await
     }
 
-    /// What changed since a time. One round trip.
+    /// What changed since a time, the newest [`MOST_CHANGED`] of it. One round trip.
     ///
     /// # Errors
     /// When D1 does not answer.
     pub async fn changed_since(&self, provider: &str, since: Millis) -> Result<Rows, Refusal> {
         let values = [text(provider), number(since)];
         let select = |columns: &str, table: &str| {
-            format!("SELECT {columns} FROM {table} WHERE provider = ?1 AND updated_at > ?2")
+            format!(
+                "SELECT {columns} FROM {table} WHERE provider = ?1 AND updated_at > ?2 \
+                 ORDER BY updated_at DESC LIMIT {MOST_CHANGED}"
+            )
         };
         self.rows(vec![
             self.statement(&select(KEY, "provider_keys"), &values)?,
