@@ -1,10 +1,11 @@
 // What the tests stand on: the built Worker in workerd, real D1, and the simulated gateway, all on
 // loopback and on ports of their own.
 //
-//   const world = await startWorld({ isolates: { main: {}, tight: { MAX_ATTEMPTS: '2' } } });
+//   const world = await startWorld({ isolates: { main: {} }, others: { tight: { MAX_ATTEMPTS: '2' } } });
 //   beforeEach(() => world.fresh());           // empty D1, empty simulator, cold isolates
 //   const [a, b] = await world.keys('openai', 2);
 //   const answer = await world.main.ask('openai', 'gpt-5-mini');
+//   await world.use('tight');                  // `isolates` always run, others when they are needed
 //
 // Every isolate is a Worker of its own with its own memory and vars; all share one D1, as the
 // isolates of a deployment do. After each test the simulator must not have seen anything that may
@@ -354,8 +355,9 @@ export function question(provider, model, text, stream, init = {}) {
 // === the world ===
 
 class World {
-  constructor({ isolates, probe, migrations, forbidden }) {
-    this.vars = isolates;
+  constructor({ isolates, others, probe, migrations, forbidden }) {
+    this.always = Object.keys(isolates);
+    this.vars = { ...isolates, ...others };
     this.probe = probe;
     this.migrations = migrations;
     this.forbidden = forbidden;
@@ -371,27 +373,19 @@ class World {
     const modules = this.probe
       ? [{ type: 'ESModule', path: 'probe.js', contents: PROBE }, ...built]
       : built;
-    this.options = {
-      host: '127.0.0.1',
-      port: 0,
-      log: new NoOpLog(),
-      cf: false,
-      d1Persist: this.folder,
-      handleRuntimeStdio: (out, err) => {
-        for (const stream of [out, err]) stream.on('data', (chunk) => (this.stdio += chunk));
-      },
-      workers: Object.entries(this.vars).map(([name, vars]) => ({
+    this.workers = Object.fromEntries(
+      Object.entries(this.vars).map(([name, vars]) => [name, {
         name,
         modules,
         ...compatibility(),
         bindings: this.bindings(vars),
         d1Databases: { DB: 'one-balance' },
         unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
-      })),
-    };
-    this.mf = new Miniflare(this.options);
-    await this.mf.ready;
+      }]),
+    );
     for (const name of Object.keys(this.vars)) this[name] = new Isolate(this, name);
+    this.running = this.always;
+    this.mf = new Miniflare(this.options());
     await this.connect();
     if (this.migrations) await this.migrate();
     await this.prepare();
@@ -408,11 +402,26 @@ class World {
     );
   }
 
+  options() {
+    return {
+      host: '127.0.0.1',
+      port: 0,
+      log: new NoOpLog(),
+      cf: false,
+      d1Persist: this.folder,
+      handleRuntimeStdio: (out, err) => {
+        for (const stream of [out, err]) stream.on('data', (chunk) => (this.stdio += chunk));
+      },
+      workers: this.running.map((name) => this.workers[name]),
+    };
+  }
+
   async connect() {
-    for (const name of Object.keys(this.vars)) {
+    for (const name of Object.keys(this.vars)) this[name].url = undefined;
+    for (const name of this.running) {
       this[name].url = String(await this.mf.unsafeGetDirectURL(name)).replace(/\/$/, '');
     }
-    this.d1 = await this.mf.getD1Database('DB', Object.keys(this.vars)[0]);
+    this.d1 = await this.mf.getD1Database('DB', this.running[0]);
   }
 
   async migrate() {
@@ -431,8 +440,14 @@ class World {
 
   /** Cold isolates: all that they held in memory is gone, D1 stays. */
   async restart() {
-    await this.mf.setOptions(this.options);
+    await this.mf.setOptions(this.options());
     await this.connect();
+  }
+
+  /** Starts these isolates as well, until the next `fresh`. All are cold then. */
+  async use(...names) {
+    this.running = [...new Set([...this.always, ...names])];
+    await this.restart();
   }
 
   /** As after the first start: no key, no cooling, cold isolates, an empty simulator. */
@@ -441,6 +456,7 @@ class World {
       "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '\\_%' ESCAPE '\\' AND name NOT LIKE 'd1\\_%' ESCAPE '\\'",
     );
     await this.d1.batch(tables.map(({ name }) => this.d1.prepare(`DELETE FROM "${name}"`)));
+    this.running = this.always;
     await this.restart();
     await this.prepare();
   }
@@ -460,7 +476,7 @@ class World {
   }
 
   /** Keys that the simulator knows and the pool has: so many, or one for each of these settings. */
-  async keys(provider, wanted = 1, isolate = Object.keys(this.vars)[0]) {
+  async keys(provider, wanted = 1, isolate = this.always[0]) {
     const settings = typeof wanted === 'number' ? Array.from({ length: wanted }, () => ({})) : wanted;
     const keys = settings.map((one) => ({ provider, key: this.makeKey(provider), ...one }));
     await this.sim.keys(keys);
@@ -484,8 +500,8 @@ class World {
 }
 
 /** A world for the tests of a file, to be awaited at its top level. It ends with them. */
-export async function startWorld({ isolates = { main: {} }, probe = false, migrations = true, forbidden = [] } = {}) {
-  const world = new World({ isolates, probe, migrations, forbidden });
+export async function startWorld({ isolates = { main: {} }, others = {}, probe = false, migrations = true, forbidden = [] } = {}) {
+  const world = new World({ isolates, others, probe, migrations, forbidden });
   after(() => world.stop());
   return world.start();
 }

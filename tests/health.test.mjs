@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { TOKEN, eventually, startWorld } from './harness.mjs';
 
 const world = await startWorld({
-  isolates: {
-    main: {},
+  isolates: { main: {} },
+  others: {
     second: {},
     nowhere: { GATEWAY_URL: undefined },
     bound: { GATEWAY_URL: undefined, AI_GATEWAY: 'team-gateway' },
@@ -95,6 +95,7 @@ describe('without D1', () => {
   });
 
   test('a cold isolate says so, in the caller’s dialect and not as a bare 500', async () => {
+    await world.use('second');
     await world.keys('openai', 1);
     await world.keys('anthropic', 1);
     await world.second.probe({ d1: 'fails' });
@@ -123,6 +124,7 @@ describe('without D1', () => {
 
 describe('the gateway’s address', () => {
   const ask = async (name) => {
+    await world.use(name);
     await world.keys('openai', 1);
     return world[name].ask('openai', 'gpt-5-mini');
   };
@@ -136,6 +138,7 @@ describe('the gateway’s address', () => {
   });
 
   test('the AI binding is asked when the settings do not say, once', async () => {
+    await world.use('bound');
     await world.keys('openai', 1);
     await world.bound.probe({ ai: world.sim.base.replace(/\/one-balance$/, ''), forget: true });
     for (let request = 0; request < 3; request += 1) {
@@ -165,6 +168,7 @@ describe('the gateway’s address', () => {
   });
 
   test('a gateway that cannot be reached is a clear error, and costs no key', async () => {
+    await world.use('gone');
     const keys = await world.keys('openai', 3);
     const answer = await world.gone.ask('openai', 'gpt-5-mini');
     assert.equal(answer.status, 502, answer.text);
@@ -173,6 +177,7 @@ describe('the gateway’s address', () => {
   });
 
   test('settings that are no numbers are replaced by the defaults, and named as problems', async () => {
+    await world.use('odd');
     await world.keys('openai', 1);
     assert.equal((await world.odd.ask('openai', 'gpt-5-mini')).status, 200);
     const { problems } = await world.odd.manage('GET', 'session');

@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { eventually, midnightPacific, startWorld } from './harness.mjs';
 
 const world = await startWorld({
-  isolates: {
-    main: {},
+  isolates: { main: {} },
+  others: {
     second: {},
     tight: { MAX_ATTEMPTS: '2' },
     greedy: { MAX_ATTEMPTS: '1000' },
@@ -69,6 +69,21 @@ describe('rotation', () => {
     await Promise.all(keys.map(() => openai()));
     const used = (await world.sim.requests({ model: 'gpt-5-mini' })).map(({ key }) => key);
     assert.equal(new Set(used).size, 8, used.join(' '));
+  });
+
+  test('two hundred requests at once, over good, bad and limited keys and with faults between, are all answered', async () => {
+    await world.keys('google-ai-studio', [
+      ...Array.from({ length: 6 }, () => ({})),
+      { state: 'invalid' }, { state: 'suspended' }, { state: 'bare_403' }, { rpd: 3 }, { rpd: 0 }, { rpm: 1 },
+    ]);
+    await world.sim.config({ latency_ms: 30 });
+    await world.sim.faults({ times: 8, skip: 5, case: 'gai-503-overloaded' });
+    const answers = await Promise.all(Array.from({ length: 200 }, (_, index) => gemini('gemini-2.5-flash', { stream: index % 2 === 0, text: `number ${index}` })));
+    for (const [index, answer] of answers.entries()) {
+      assert.equal(answer.status, 200, `${index}: ${answer.text}`);
+      const said = [...answer.text.matchAll(/"text":"([^"]*)"/g)].map(([, text]) => text).join('');
+      assert.equal(said, `You said: number ${index}`, 'and with the answer to its own question');
+    }
   });
 
   test('a key of higher priority is used as long as it can be', async () => {
@@ -229,6 +244,7 @@ describe('quotas', () => {
   });
 
   test('at CONSECUTIVE_429_THRESHOLD the day counts as used up: until midnight in California for Gemini, a day elsewhere', async () => {
+    await world.use('daily');
     const [google] = await world.keys('google-ai-studio', 1);
     const [other] = await world.keys('openai', 1);
     await world.sim.faults({ match: { provider: 'google-ai-studio' }, case: 'gai-429-generic' }, { match: { provider: 'openai' }, ...tooMany() });
@@ -356,6 +372,7 @@ describe('bad keys', () => {
     assert.ok(await world.sim.count() <= 5, 'no key is tried twice');
     assert.ok(await world.sim.count() >= 3);
     await assertUntouched(...keys);
+    assert.match(world.stdio, /rejected alike/, 'the log says so');
     // They are still used: the trouble may be over.
     await world.sim.keys(keys.map((key) => ({ provider: 'openai', key })));
     assert.equal((await openai()).status, 200);
@@ -581,6 +598,7 @@ describe('when nothing is left', () => {
   });
 
   test('a request tries as many keys as MAX_ATTEMPTS says, never one twice, also of six hundred', async () => {
+    await world.use('tight');
     await world.keys('google-ai-studio', Array.from({ length: 600 }, () => ({ rpd: 0 })));
     assert.equal((await world.tight.ask('google-ai-studio', 'gemini-2.5-flash')).status, 429);
     assert.equal(await world.sim.count(), 2);
@@ -592,6 +610,7 @@ describe('when nothing is left', () => {
   });
 
   test('however large MAX_ATTEMPTS is, a request stays within the subrequests of the Free plan', async () => {
+    await world.use('greedy');
     await world.keys('google-ai-studio', Array.from({ length: 70 }, () => ({ rpd: 0 })));
     await world.greedy.probe({ forget: true });
     assert.equal((await world.greedy.ask('google-ai-studio', 'gemini-2.5-flash')).status, 429);
@@ -650,6 +669,7 @@ describe('what other isolates and the future know', () => {
   });
 
   test('an isolate that starts later knows what another has learnt', async () => {
+    await world.use('second');
     const [key] = await world.keys('openai', 1);
     await world.sim.faults(tooMany({ 'retry-after': '600' }));
     await openai();
@@ -659,12 +679,14 @@ describe('what other isolates and the future know', () => {
   });
 
   test('a key that was added elsewhere is found before a caller is told that there is none', async () => {
+    await world.use('second');
     assert.equal((await openai()).status, 503);
     await world.keys('openai', 1, 'second');
     await eventually(async () => assert.equal((await openai()).status, 200));
   });
 
   test('two isolates that block and cool the same key agree: the block stays', async () => {
+    await world.use('second');
     const [key] = await world.keys('google-ai-studio', 1);
     await gemini(); // both know the key
     await world.second.ask('google-ai-studio', 'gemini-2.5-flash');

@@ -23,8 +23,8 @@ sockets.on('connection', (socket, request) => {
 
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const world = await startWorld({
-  isolates: {
-    main: {},
+  isolates: { main: {} },
+  others: {
     gated: { AI_GATEWAY_TOKEN: 'cloudflare-token-of-the-gateway' },
     own: { GATEWAY_URL: `http://127.0.0.1:${server.address().port}/v1/account/one-balance` },
   },
@@ -203,6 +203,7 @@ describe('what must not arrive', () => {
   });
 
   test('AI_GATEWAY_TOKEN opens a gateway that asks for a token', async () => {
+    await world.use('gated');
     await world.sim.config({ gateway_token: 'cloudflare-token-of-the-gateway' });
     await world.keys('openai', 1);
     assert.equal((await world.gated.ask('openai', 'gpt-5-mini')).status, 200);
@@ -523,6 +524,7 @@ describe('answers', () => {
   });
 
   test('a compressed answer stays readable', async () => {
+    await world.use('own');
     const text = JSON.stringify({ data: 'ü'.repeat(5000) });
     own.answer = (_request, response) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' });
@@ -533,6 +535,7 @@ describe('answers', () => {
   });
 
   test('a compressed error stays readable', async () => {
+    await world.use('own');
     own.answer = (_request, response) => {
       response.writeHead(404, { 'content-type': 'application/json', 'content-encoding': 'gzip' });
       response.end(gzipSync('{"error":{"message":"no such thing"}}'));
@@ -544,6 +547,7 @@ describe('answers', () => {
   });
 
   test('a redirect is handed to the caller: a key never follows it', async () => {
+    await world.use('own');
     own.answer = (_request, response) => {
       response.writeHead(302, { location: `http://127.0.0.1:${server.address().port}/elsewhere` });
       response.end();
@@ -556,6 +560,7 @@ describe('answers', () => {
   });
 
   test('answers without a body and unusual statuses come through', async () => {
+    await world.use('own');
     await world.main.addKeys('openai', ['sk-0123456789abcdef']);
     for (const status of [202, 204, 304]) {
       own.answer = (_request, response) => {
@@ -700,6 +705,7 @@ describe('addresses', () => {
 });
 
 describe('sockets', () => {
+  beforeEach(() => world.use('own'));
   const talk = (path, options = {}, protocols = []) =>
     new Promise((resolve, reject) => {
       const socket = new WebSocket(`${world.own.url.replace('http', 'ws')}${path}`, protocols, options);

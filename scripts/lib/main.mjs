@@ -1,6 +1,7 @@
 // How every script begins and ends.
 
-import { pathToFileURL } from 'node:url';
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { endAll } from './run.mjs';
 import { Failure, clearStatus, fail, red } from './say.mjs';
 import { removeScratch } from './scratch.mjs';
@@ -9,7 +10,7 @@ const NODE = [20, 3]; // what wrangler needs
 
 /** Runs `work` when `url` is the script that was started, and not when another one imports it. */
 export async function main(url, work) {
-  if (url !== pathToFileURL(process.argv[1] ?? '').href) return;
+  if (!isStarted(url)) return;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => interrupt(signal));
   try {
     requireNode();
@@ -24,6 +25,10 @@ export async function main(url, work) {
     removeScratch();
   }
 }
+
+/** Links are followed: both may be written in more than one way. */
+const isStarted = (url) =>
+  process.argv[1] !== undefined && realpathSync(fileURLToPath(url)) === realpathSync(process.argv[1]);
 
 let stopping = false;
 

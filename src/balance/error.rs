@@ -336,6 +336,11 @@ impl Refusal {
         )
     }
 
+    /// More than one call takes; `message` says how much that is.
+    pub fn too_many(message: impl Into<String>) -> Self {
+        Refusal::new(Kind::TooLarge, message)
+    }
+
     /// The AI Gateway refused by itself with Cloudflare's `code` (0: it gave none) and words.
     ///
     /// The codes are those of `AiGatewayError`; only the ones that someone can act on have their

@@ -105,7 +105,7 @@ impl Call<'_> {
             Pasted::List(list) => paste::read_items((1..).zip(list.iter().map(String::as_str))),
         };
         if paste.keys.len() > MOST_KEYS {
-            return Err(Refusal::bad_request(format!(
+            return Err(Refusal::too_many(format!(
                 "These are {} keys; one call takes {MOST_KEYS}. Add them in parts.",
                 paste.keys.len()
             )));
@@ -122,7 +122,7 @@ impl Call<'_> {
     pub(super) async fn act_on_keys(&self) -> Answer {
         let act: Act = self.body().await?;
         if act.ids.len() > MOST_KEYS {
-            return Err(Refusal::bad_request(format!(
+            return Err(Refusal::too_many(format!(
                 "These are {} keys; one call takes {MOST_KEYS}.",
                 act.ids.len()
             )));

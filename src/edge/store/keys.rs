@@ -230,7 +230,8 @@ impl Store {
         if !query.search.is_empty() {
             // LIKE takes patterns of at most 50 bytes in D1.
             filter.push_str(
-                " AND (instr(lower(k.remark), lower(?3)) > 0 OR instr(k.hint, ?3) > 0 OR k.digest = ?4)",
+                " AND (instr(lower(k.remark), lower(?3)) > 0 OR instr(k.hint, ?3) > 0 OR k.digest = ?4 \
+                 OR (k.digest IS NULL AND k.secret = ?3))",
             );
         }
         let direction = if query.ascending { "ASC" } else { "DESC" };
