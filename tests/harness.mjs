@@ -178,7 +178,7 @@ const state = { d1: 'works', log: [], asked: [], ai: null, hold: 0, held: 0 };
 async function ask(kind, statements, work) {
   state.log.push({ kind, statements });
   if (state.d1 === 'fails') throw new Error('D1_ERROR: D1 DB is overloaded. Requests queued for too long.');
-  if (state.d1 === 'stalls') await new Promise(() => {});
+  while (state.d1 === 'stalls') await scheduler.wait(20);
   const holds = state.hold > 0 && state.held < state.hold;
   if (holds) state.held += 1;
   const result = await work();
@@ -354,7 +354,7 @@ export function question(provider, model, text, stream, init = {}) {
 
 // === the world ===
 
-class World {
+export class World {
   constructor({ isolates, others, probe, migrations, forbidden }) {
     this.always = Object.keys(isolates);
     this.vars = { ...isolates, ...others };
