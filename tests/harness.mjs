@@ -179,6 +179,7 @@ async function ask(kind, statements, work) {
   state.log.push({ kind, statements });
   if (state.d1 === 'fails') throw new Error('D1_ERROR: D1 DB is overloaded. Requests queued for too long.');
   while (state.d1 === 'stalls') await scheduler.wait(20);
+  if (state.d1 === 'dies') await new Promise(() => {}); // nothing can end this: the runtime ends the request
   const holds = state.hold > 0 && state.held < state.hold;
   if (holds) state.held += 1;
   const result = await work();
@@ -307,7 +308,7 @@ class Isolate {
 
   /**
    * Sets and tells what stands between the runtime and the Worker:
-   * `d1`: 'works', 'fails', 'stalls' or 'unbound'; `hold`: the results of so many D1 calls are held
+   * `d1`: 'works', 'fails', 'stalls', 'unbound', or 'dies' with the request that asks;  `hold`: the results of so many D1 calls are held
    * back until it is 0; `ai`: the base address that an `AI` binding tells; `forget`: starts the log over.
    */
   async probe(wanted = {}) {

@@ -110,6 +110,15 @@ describe('without D1', () => {
     assert.equal((await world.second.ask('openai', 'gpt-5-mini')).status, 200, 'and it recovers');
   });
 
+  test('a request that dies while it reads the keys, as when its caller hangs up, does not hold up the next', async () => {
+    await world.keys('openai', 1);
+    await main.probe({ d1: 'dies' });
+    assert.equal((await main.ask('openai', 'gpt-5-mini')).status, 500, 'the runtime’s own answer');
+    await main.probe({ d1: 'works' });
+    const answer = await main.ask('openai', 'gpt-5-mini', { signal: AbortSignal.timeout(5_000) });
+    assert.equal(answer.status, 200, answer.text);
+  });
+
   test('the admin API says so as well', async () => {
     await main.probe({ d1: 'fails' });
     for (const [method, path, body] of [['GET', 'keys'], ['GET', 'providers'], ['POST', 'keys', { provider: 'openai', keys: 'sk-0123456789abcdef' }]]) {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use worker::wasm_bindgen::JsValue;
 
-use super::{Store, failed, next, number, text, whole};
+use super::{Store, failed, next, number, text};
 use crate::balance::error::Refusal;
 use crate::balance::key::Secret;
 use crate::balance::{DAY, Millis, SECOND};
@@ -23,7 +23,7 @@ const EVENTS_KEPT: u64 = 20_000;
 /// A key as the page shows it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Listed {
-    id: f64,
+    id: u64,
     provider: String,
     hint: String,
     state: String,
@@ -32,10 +32,10 @@ pub struct Listed {
     certain: bool,
     remark: String,
     project: String,
-    priority: f64,
-    cooled_seconds: f64,
-    created_at: f64,
-    updated_at: f64,
+    priority: i32,
+    cooled_seconds: u64,
+    created_at: u64,
+    updated_at: u64,
     #[serde(default)]
     coolings: Vec<ListedCooling>,
 }
@@ -44,19 +44,19 @@ pub struct Listed {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ListedCooling {
     #[serde(skip_serializing)]
-    key_id: f64,
+    key_id: u64,
     model: String,
-    until: f64,
-    since: f64,
+    until: u64,
+    since: u64,
     source: String,
     reason: String,
-    strikes: f64,
-    total_seconds: f64,
+    strikes: u64,
+    total_seconds: u64,
 }
 
 /// SQLite has no booleans.
 fn flag<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Ok(f64::deserialize(deserializer)? != 0.0)
+    Ok(u8::deserialize(deserializer)? != 0)
 }
 
 /// Which keys to list.
@@ -158,7 +158,7 @@ const LISTED_COOLING: &str = "key_id, model, until, since, source, reason, strik
 
 #[derive(Deserialize)]
 struct Count {
-    n: f64,
+    n: u64,
 }
 
 #[derive(Deserialize)]
@@ -188,7 +188,7 @@ impl Store {
         struct Row {
             provider: String,
             state: String,
-            n: f64,
+            n: u64,
         }
         let sql = format!(
             "SELECT provider, state, count(*) AS n FROM \
@@ -201,7 +201,7 @@ impl Store {
         for row in rows {
             let provider = providers.entry(row.provider).or_insert_with(|| json!({}));
             if let Some(states) = provider.as_object_mut() {
-                states.insert(row.state, json!(whole(row.n)));
+                states.insert(row.state, json!(row.n));
             }
         }
         Ok(Value::Object(providers))
@@ -259,7 +259,7 @@ impl Store {
         let mut keys: Vec<Listed> = next(&mut results)?;
         let counts: Vec<Count> = next(&mut results)?;
         self.add_coolings(&mut keys, now).await?;
-        Ok((keys, counts.first().map_or(0, |count| whole(count.n))))
+        Ok((keys, counts.first().map_or(0, |count| count.n)))
     }
 
     /// Adds to each key its coolings that end after `since`.
@@ -275,7 +275,6 @@ impl Store {
         let values = [text(&json!(ids).to_string()), number(since)];
         let results = self.batch(vec![self.statement(&sql, &values)?]).await?;
         for cooling in next::<ListedCooling>(&mut results.iter())? {
-            #[expect(clippy::float_cmp, reason = "both are the same whole number")]
             if let Some(key) = keys.iter_mut().find(|key| key.id == cooling.key_id) {
                 key.coolings.push(cooling);
             }
@@ -313,7 +312,7 @@ impl Store {
     ) -> Result<Added, Refusal> {
         #[derive(Deserialize)]
         struct New {
-            id: f64,
+            id: u64,
             digest: String,
         }
         // A key that was taken over has no digest until someone computes it, and would be added twice.
@@ -367,7 +366,7 @@ impl Store {
             let existing: Vec<Existing> = next(&mut results)?;
             added.existing.extend(existing.into_iter().map(|row| (row.digest, row.state)));
             let new: Vec<New> = next(&mut results)?;
-            added.added.extend(new.into_iter().map(|row| (row.digest, whole(row.id))));
+            added.added.extend(new.into_iter().map(|row| (row.digest, row.id)));
             if details.restore {
                 added.restored += next::<Count>(&mut results)?.len() as u64;
             }
@@ -383,7 +382,7 @@ impl Store {
     pub async fn adopt(&self) -> Result<bool, Refusal> {
         #[derive(Deserialize)]
         struct Row {
-            id: f64,
+            id: u64,
             secret: String,
         }
         let select = self.statement(
@@ -397,7 +396,7 @@ impl Store {
         }
         let digests: Vec<_> = rows
             .iter()
-            .map(|row| json!([whole(row.id), Secret::new(row.secret.clone()).digest()]))
+            .map(|row| json!([row.id, Secret::new(row.secret.clone()).digest()]))
             .collect();
         let digests = text(&Value::Array(digests).to_string());
         self.batch(vec![
@@ -456,7 +455,7 @@ impl Store {
         };
         let results = self.batch(statements).await?;
         let counts: Vec<Count> = next(&mut results.iter())?;
-        Ok(counts.iter().map(|count| whole(count.n)).sum())
+        Ok(counts.iter().map(|count| count.n).sum())
     }
 
     /// Events, newest first, of one key or of all, before an event.
@@ -471,12 +470,12 @@ impl Store {
     ) -> Result<Value, Refusal> {
         #[derive(Serialize, Deserialize)]
         struct Event {
-            id: f64,
-            at: f64,
-            key_id: f64,
+            id: u64,
+            at: u64,
+            key_id: u64,
             provider: String,
             model: String,
-            status: f64,
+            status: u16,
             verdict: String,
             reason: String,
             message: String,

@@ -83,23 +83,23 @@ struct Event<'a> {
 
 #[derive(Deserialize)]
 struct KeyRow {
-    id: f64,
+    id: u64,
     secret: String,
     state: String,
-    priority: f64,
-    updated_at: f64,
+    priority: i32,
+    updated_at: Millis,
 }
 
 #[derive(Deserialize)]
 struct CoolingRow {
-    key_id: f64,
+    key_id: u64,
     model: String,
-    until: f64,
-    since: f64,
+    until: Millis,
+    since: Millis,
     source: String,
     reason: String,
-    strikes: f64,
-    updated_at: f64,
+    strikes: u32,
+    updated_at: Millis,
 }
 
 /// The columns of [`KeyRow`] and [`CoolingRow`].
@@ -314,11 +314,11 @@ impl Store {
 impl From<KeyRow> for Key {
     fn from(row: KeyRow) -> Self {
         Self {
-            id: KeyId(whole(row.id)),
+            id: KeyId(row.id),
             secret: Secret::new(row.secret),
             state: State::parse(&row.state),
-            priority: signed(row.priority),
-            changed_at: whole(row.updated_at),
+            priority: row.priority,
+            changed_at: row.updated_at,
             coolings: Vec::new(),
             used: 0,
             in_flight: 0,
@@ -330,14 +330,14 @@ impl From<KeyRow> for Key {
 fn cooling_of(row: CoolingRow) -> (KeyId, Cooling, Millis) {
     let cooling = Cooling {
         model: row.model,
-        until: whole(row.until),
-        since: whole(row.since),
+        until: row.until,
+        since: row.since,
         source: Source::parse(&row.source),
         reason: Reason::parse(&row.reason).unwrap_or(Reason::RateLimit),
-        strikes: u32::try_from(whole(row.strikes)).unwrap_or(u32::MAX),
+        strikes: row.strikes,
         retried: false,
     };
-    (KeyId(whole(row.key_id)), cooling, whole(row.updated_at))
+    (KeyId(row.key_id), cooling, row.updated_at)
 }
 
 /// The rows of the next result of a batch.
@@ -361,16 +361,4 @@ fn text(value: &str) -> JsValue {
 #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
 fn number(value: u64) -> JsValue {
     JsValue::from_f64(value as f64)
-}
-
-/// A column that is a whole number and not negative.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-const fn whole(value: f64) -> u64 {
-    value as u64
-}
-
-/// A column that is a small whole number of either sign.
-#[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
-const fn signed(value: f64) -> i32 {
-    value as i32
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Event, Store, next, number, text, whole};
+use super::{Event, Store, next, number, text};
 use crate::balance::Millis;
 use crate::balance::error::Refusal;
 use crate::balance::key::{EVERY_MODEL, KeyId, Secret};
@@ -29,10 +29,10 @@ impl Store {
     pub async fn suspects(&self, now: Millis) -> Result<Vec<Suspect>, Refusal> {
         #[derive(Deserialize)]
         struct Row {
-            id: f64,
+            id: u64,
             provider: String,
             secret: String,
-            probes: f64,
+            probes: u32,
         }
         let statement = self.statement(
             "SELECT id, provider, secret, probes FROM provider_keys \
@@ -44,10 +44,10 @@ impl Store {
         Ok(rows
             .into_iter()
             .map(|row| Suspect {
-                id: KeyId(whole(row.id)),
+                id: KeyId(row.id),
                 provider: row.provider,
                 secret: Secret::new(row.secret),
-                asked: u32::try_from(whole(row.probes)).unwrap_or(u32::MAX),
+                asked: row.probes,
             })
             .collect())
     }

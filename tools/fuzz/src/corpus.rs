@@ -24,7 +24,6 @@ const SOURCES: [&str; 11] = [
 
 /// A captured answer.
 pub struct Case {
-    pub id: String,
     pub provider: String,
     pub status: u16,
     pub headers: Vec<(String, String)>,
@@ -61,7 +60,6 @@ fn case(json: &Value) -> Option<Case> {
         _ => provider,
     })?;
     Some(Case {
-        id: text("id")?,
         provider,
         status: u16::try_from(json.get("status")?.as_u64()?).ok()?,
         headers: headers

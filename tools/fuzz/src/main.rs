@@ -91,7 +91,9 @@ fn fuzz(options: &Options, targets: &[&Target], corpus: &Corpus) -> ExitCode {
         *count += 1;
         if *count == 1 {
             let (least, why) = minimised(target, input, why);
-            println!("\n{}: {why}\n{}  --replay {seed}", target.name, shown(&least));
+            let only =
+                options.only.iter().map(|name| format!(" --only {name}")).collect::<String>();
+            println!("\n{}: {why}\n{}  --replay {seed}{only}", target.name, shown(&least));
         }
     }
     let all: u64 = runs.values().sum();
