@@ -14,19 +14,25 @@ import { buildSimulator } from './lib/upstream.mjs';
 import { build } from './build.mjs';
 
 const SIMULATOR = ['--manifest-path', join('tools', 'gateway-sim', 'Cargo.toml')];
+const FUZZER = ['--manifest-path', join('tools', 'fuzz', 'Cargo.toml')];
+/** A glance at every run; `--seconds 600` is for by hand. */
+const FUZZ_SECONDS = '5';
 const DENY_WARNINGS = ['--', '-D', 'warnings'];
 
 const PARTS = {
   lint: [
     ['Format', () => cargo('fmt', '--check')],
     ['Format of the simulator', () => cargo('fmt', ...SIMULATOR, '--check')],
+    ['Format of the fuzzer', () => cargo('fmt', ...FUZZER, '--check')],
     ['Clippy, the core', () => cargo('clippy', '--locked', '--no-default-features', '--all-targets', ...DENY_WARNINGS)],
     ['Clippy, the Worker', wasmClippy],
     ['Clippy, the simulator', () => cargo('clippy', '--locked', ...SIMULATOR, '--all-targets', ...DENY_WARNINGS)],
+    ['Clippy, the fuzzer', () => cargo('clippy', '--locked', '--release', ...FUZZER, '--all-targets', ...DENY_WARNINGS)],
   ],
   core: [
     ['Tests of the core', () => cargo('test', '--locked', '--no-default-features')],
     ['Tests of the simulator', () => cargo('test', '--locked', ...SIMULATOR)],
+    ['A glance at damaged input', () => cargo('run', '--locked', '--release', ...FUZZER, '--', '--seconds', FUZZ_SECONDS)],
   ],
   build: [['Build', build]],
   blackbox: [['Tests of the built Worker', () => blackBox((name) => !isBrowserTest(name), {})]],

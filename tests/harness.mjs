@@ -308,8 +308,9 @@ class Isolate {
 
   /**
    * Sets and tells what stands between the runtime and the Worker:
-   * `d1`: 'works', 'fails', 'stalls', 'unbound', or 'dies' with the request that asks;  `hold`: the results of so many D1 calls are held
-   * back until it is 0; `ai`: the base address that an `AI` binding tells; `forget`: starts the log over.
+   * `d1`: 'works', 'fails', 'stalls', 'unbound', or 'dies' with the request that asks; `hold`: the
+   * results of so many D1 calls are held back until it is 0; `ai`: the base address that an `AI`
+   * binding tells; `forget`: starts the log over.
    */
   async probe(wanted = {}) {
     const answer = await fetch(`${this.url}/__probe`, { method: 'POST', body: JSON.stringify(wanted) });

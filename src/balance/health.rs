@@ -4,7 +4,7 @@
 //! over a cooling, and a verdict about a request that was already under way when the key was cooled
 //! adds nothing to it.
 
-use super::key::{Cooling, Key, Source, cooled_name};
+use super::key::{Cooling, EVERY_MODEL, Key, Source, cooled_name};
 use super::snapshot::Change;
 use super::verdict::{Reason, Scope, Verdict, Wait};
 use super::{DAY, HOUR, Millis, SECOND, provider};
@@ -54,6 +54,12 @@ pub fn change(
     policy: Policy,
 ) -> Option<Change> {
     match *verdict {
+        // What a request without a model names is a file, a batch, a voice: another key's, perhaps.
+        Verdict::Reject { reason: Reason::Forbidden, certain: false }
+            if attempt.model == EVERY_MODEL =>
+        {
+            None
+        }
         Verdict::Reject { reason, certain } => Some(Change::Block { key: key.id, reason, certain }),
         Verdict::Cool { scope, wait, reason } => {
             let name = cooled_name(scope, attempt.model);
@@ -66,7 +72,10 @@ pub fn change(
                 Wait::Stated(until) => (until, Source::Stated, 0),
                 Wait::Recheck(_) | Wait::Guessed(_) if late => return None,
                 Wait::Recheck(after) => {
-                    let strikes = if escalates(scope, reason) { strikes + 1 } else { strikes };
+                    // Strikes of another reason, such as a rate limit, say nothing about this one.
+                    let before =
+                        known.map_or(0, |it| if it.reason == reason { strikes } else { 0 });
+                    let strikes = if escalates(scope, reason) { before + 1 } else { 0 };
                     if strikes >= REFUSED_OFTEN {
                         return Some(Change::Block { key: key.id, reason, certain: false });
                     }
@@ -125,7 +134,6 @@ fn guess(provider: &str, first: Millis, strikes: u32, now: Millis, policy: Polic
 
 #[cfg(test)]
 mod tests {
-    use super::super::key::EVERY_MODEL;
     use super::super::key::{KeyId, State};
     use super::super::snapshot::Snapshot;
     use super::super::snapshot::tests::{key, snapshot};
@@ -176,6 +184,42 @@ mod tests {
             change(&key(1), attempt(NOW), &reject, NOW, POLICY),
             Some(Change::Block { key: KeyId(1), reason: Reason::Leaked, certain: true })
         );
+    }
+
+    #[test]
+    fn a_bare_403_for_something_that_is_no_model_says_nothing_about_the_key() {
+        let bare = |reason| Verdict::Reject { reason, certain: false };
+        let about = |model| Attempt { provider: "custom-mine", model, started: NOW };
+        let blocks =
+            |model, reason| change(&key(1), about(model), &bare(reason), NOW, POLICY).is_some();
+        assert!(!blocks(EVERY_MODEL, Reason::Forbidden));
+        assert!(blocks("m", Reason::Forbidden));
+        assert!(blocks(EVERY_MODEL, Reason::Unauthorized));
+    }
+
+    #[test]
+    fn strikes_of_a_rate_limit_never_make_a_block() {
+        for (scope, reason) in [
+            (Scope::Model, Reason::ModelAccess),
+            (Scope::Model, Reason::DayQuota),
+            (Scope::Key, Reason::Billing),
+            (Scope::Key, Reason::Permission),
+        ] {
+            let name = cooled_name(scope, "m");
+            let mut key = key(1);
+            key.coolings.push(Cooling {
+                strikes: 3,
+                ..super::super::snapshot::tests::cooling(
+                    name,
+                    NOW - HOUR,
+                    NOW - MINUTE,
+                    Source::Guessed,
+                )
+            });
+            let verdict = Verdict::Cool { scope, wait: Wait::Recheck(DAY), reason };
+            let change = change(&key, attempt(NOW), &verdict, NOW, POLICY);
+            assert!(matches!(change, Some(Change::Cool { .. })), "{reason:?}: {change:?}");
+        }
     }
 
     #[test]

@@ -729,7 +729,7 @@ impl FormScan {
     fn content(&mut self, wanted: bool, preamble: bool) -> bool {
         let Some(end) = memmem::find(&self.pending, &self.delimiter) else {
             if wanted {
-                if self.pending.len() > MAX_RAW + self.delimiter.len() {
+                if self.pending.len() >= MAX_RAW + self.delimiter.len() {
                     self.findings.fail(ModelError::TooLong);
                 }
                 return false;
@@ -741,6 +741,10 @@ impl FormScan {
             return false;
         };
         self.preamble_is_empty(preamble, end);
+        if wanted && end > MAX_RAW {
+            self.findings.fail(ModelError::TooLong);
+            return true;
+        }
         if wanted {
             // In front is the line end that the headers left.
             let value = self.pending.get(1..end).unwrap_or_default();

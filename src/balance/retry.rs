@@ -38,8 +38,8 @@ const ONE_SHOT: [&str; 13] = [
     "tts/",
     "videos",
     "predictions",
-    "generate", // ideogram
-    ":predict", // Imagen, and Veo's :predictLongRunning
+    "ideogram-", // v1/ideogram-v3/generate
+    ":predict",  // Imagen, and Veo's :predictLongRunning
     "v1/speak",
     "fal-ai/",
 ];

@@ -49,21 +49,29 @@ pub fn from_header<'a>(_name: &str, value: &'a str) -> &'a str {
     if is_scheme { rest.trim() } else { value }
 }
 
-/// The token in a `sec-websocket-protocol` list, where browsers put it for want of headers:
-/// `openai-insecure-api-key.{token}`, `xi-api-key.{token}`, `fal-api-key.{token}`, and Deepgram's
-/// `token, {token}`.
-pub fn from_subprotocols(list: &str) -> Option<&str> {
-    const PREFIXES: &[&str] = &["openai-insecure-api-key.", "xi-api-key.", "fal-api-key."];
-    let mut items = list.split(',').map(str::trim);
+/// Beginnings of entries of a `sec-websocket-protocol` list behind which browsers put a credential, for
+/// want of headers.
+const CREDENTIAL_PROTOCOLS: &[&str] = &["openai-insecure-api-key.", "xi-api-key.", "fal-api-key."];
+
+/// What is in a `sec-websocket-protocol` list: a token, if there is one, as in
+/// `openai-insecure-api-key.{token}` or Deepgram's `token, {token}`, and the entries that are none, for
+/// the upstream to choose from.
+pub fn from_subprotocols(list: &str) -> (Option<&str>, Vec<&str>) {
+    let mut token = None;
+    let mut others = Vec::new();
+    let mut items = list.split(',').map(str::trim).filter(|item| !item.is_empty());
     while let Some(item) = items.next() {
-        if let Some(token) = PREFIXES.iter().find_map(|prefix| item.strip_prefix(prefix)) {
-            return (!token.is_empty()).then_some(token);
-        }
-        if item.eq_ignore_ascii_case("token") || item.eq_ignore_ascii_case("bearer") {
-            return items.next().filter(|token| !token.is_empty());
+        let prefixed = CREDENTIAL_PROTOCOLS.iter().find_map(|prefix| item.strip_prefix(prefix));
+        if let Some(found) = prefixed {
+            token = token.or(Some(found));
+        } else if item.eq_ignore_ascii_case("token") || item.eq_ignore_ascii_case("bearer") {
+            token = token.or(items.next());
+        } else if !item.starts_with("cf-aig-") {
+            // Those are for the gateway, which gets our own.
+            others.push(item);
         }
     }
-    None
+    (token.filter(|token| !token.is_empty()), others)
 }
 
 // === scopes ===

@@ -4,6 +4,7 @@ use worker::Env;
 use worker::web_sys::Headers;
 
 use super::env::Settings;
+use super::journey::words_of;
 use super::platform::now;
 use super::pool;
 use super::respond::log;
@@ -89,10 +90,9 @@ async fn ask(suspect: &Suspect, base: &str, settings: &Settings) -> (Outcome, u1
         body: &failure.head,
         now: now(),
     });
-    let words = match verdict {
-        Verdict::Success => None,
-        _ => classify::message(&failure.head),
+    let message = match verdict {
+        Verdict::Success => String::new(),
+        _ => words_of(&failure.head, &suspect.secret),
     };
-    let message = suspect.secret.redact(&words.unwrap_or_default());
     (probe::outcome(&verdict), failure.status, message)
 }

@@ -40,7 +40,13 @@ pub fn token_of<'t>(
         let value = headers.get(name).ok().flatten()?;
         Some(token::from_header(name, &value).to_owned())
     });
-    Ok(tokens.check_any(in_headers.chain(api.query_token.clone()), now)?)
+    // Read only when nothing else holds a token.
+    let in_protocols = core::iter::once_with(|| {
+        let list = headers.get("sec-websocket-protocol").ok().flatten()?;
+        token::from_subprotocols(&list).0.map(str::to_owned)
+    });
+    let presented = in_headers.chain(api.query_token.clone()).chain(in_protocols.flatten());
+    Ok(tokens.check_any(presented, now)?)
 }
 
 /// Which pool a request draws on, and for what.

@@ -53,26 +53,41 @@ pub struct Try {
 pub enum Last {
     /// There was none.
     Nothing,
-    /// An answer, and the key that it may repeat.
-    Failure(Failure, Secret),
+    /// An answer.
+    Failure {
+        /// The answer.
+        failure: Failure,
+        /// The key that it may repeat.
+        secret: Secret,
+        /// The answer is about the key, so it says nothing to a caller if another one is used after it.
+        about_key: bool,
+    },
     /// No answer; what the platform said.
     Lost(String),
 }
 
 impl Last {
+    /// An answer with its verdict.
+    #[must_use]
+    pub const fn failure(failure: Failure, secret: Secret, verdict: &Verdict) -> Self {
+        let about_key = matches!(verdict, Verdict::Cool { .. } | Verdict::Reject { .. });
+        Self::Failure { failure, secret, about_key }
+    }
+
     /// Lets go of what is not needed to classify or to return it.
     pub fn discard(&mut self) {
-        if let Self::Failure(failure, _) = self {
+        if let Self::Failure { failure, .. } = self {
             failure.discard();
         }
     }
 
-    /// An attempt without an answer came after it. An answer that was there is still worth more.
+    /// An attempt without an answer came after it. What the provider said of its own trouble is
+    /// still worth more than that.
     #[must_use]
     pub fn or_lost(self, why: String) -> Self {
         match self {
-            Self::Failure(..) => self,
-            Self::Nothing | Self::Lost(_) => Self::Lost(why),
+            Self::Failure { about_key: false, .. } => self,
+            _ => Self::Lost(why),
         }
     }
 }
@@ -198,7 +213,7 @@ impl<'a> Journey<'a> {
         let (next, due) = self.course.take(attempt.key, verdict, change, shape, pool::tie());
         let held = matches!(verdict, Verdict::Reject { certain: false, .. });
         if held || due.is_some() {
-            let words = secret.redact(&classify::message(&failure.head).unwrap_or_default());
+            let words = words_of(&failure.head, secret);
             match due {
                 Some(change) => self.target.record(change, at, failure.status, words),
                 None => self.heard.push((attempt.key, failure.status, words)),
@@ -274,9 +289,8 @@ impl<'a> Journey<'a> {
             if matches!(verdict, Verdict::Cool { .. } | Verdict::Reject { certain: true, .. })
                 && let Some(change) = target.change(&attempt, &verdict, at, policy)
             {
-                let words = classify::message(event).unwrap_or_default();
                 let words = pool::with(&target.provider, |snapshot| {
-                    snapshot.key(attempt.key).map(|key| key.secret.redact(&words))
+                    snapshot.key(attempt.key).map(|key| words_of(event, &key.secret))
                 });
                 target.record(change, at, 200, words.flatten().unwrap_or_default());
             }
@@ -326,7 +340,7 @@ impl<'a> Journey<'a> {
 
     async fn finish(&self, last: Last, retry_after: Option<u64>) -> Result<Response, Refusal> {
         match last {
-            Last::Failure(failure, secret) => {
+            Last::Failure { failure, secret, .. } => {
                 Ok(respond::pass_failure(failure, &secret, self.attempts(), retry_after).await)
             }
             Last::Lost(why) => Err(Refusal::unreachable(why)),
@@ -337,6 +351,17 @@ impl<'a> Journey<'a> {
     fn with_pool<R>(&self, work: impl FnOnce(&mut Snapshot) -> R) -> Option<R> {
         pool::with(&self.target.provider, work)
     }
+}
+
+/// The provider's words in a body, without the key. It is blotted out before the words are cut to
+/// length, so that no part of it stays.
+pub fn words_of(body: &[u8], secret: &Secret) -> String {
+    let words = if secret.is_in(body) {
+        classify::message(secret.redact(&String::from_utf8_lossy(body)).as_bytes())
+    } else {
+        classify::message(body)
+    };
+    words.unwrap_or_default()
 }
 
 impl Target {

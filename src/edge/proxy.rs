@@ -6,12 +6,11 @@ use worker::{Context, Env};
 
 use super::env::Settings;
 use super::inbound::{self, Target};
-use super::journey::{Journey, Last};
+use super::journey::{Journey, Last, words_of};
 use super::platform::{now, pause};
 use super::store::Store;
 use super::upstream::{Failure, Outgoing};
 use super::{pool, respond};
-use crate::balance::classify;
 use crate::balance::dialect;
 use crate::balance::error::Refusal;
 use crate::balance::gateway;
@@ -89,7 +88,7 @@ async fn run(journey: &mut Journey<'_>, outgoing: &Outgoing) -> Result<Response,
                     }
                     Err((failure, verdict)) => {
                         let next = journey.failed(&attempt, &secret, &failure, &verdict);
-                        (Last::Failure(failure, secret), next)
+                        (Last::failure(failure, secret, &verdict), next)
                     }
                 }
             }
@@ -98,10 +97,10 @@ async fn run(journey: &mut Journey<'_>, outgoing: &Outgoing) -> Result<Response,
                 let verdict = journey.classify(&attempt, &failure);
                 let next = journey.failed(&attempt, &secret, &failure, &verdict);
                 if let Verdict::Gateway { code } = verdict {
-                    let words = classify::message(&failure.head).unwrap_or_default();
+                    let words = words_of(&failure.head, &secret);
                     return Err(Refusal::gateway(code, &words));
                 }
-                (Last::Failure(failure, secret), next)
+                (Last::failure(failure, secret, &verdict), next)
             }
             Err(why) => {
                 let next = journey.lost(&attempt);

@@ -11,9 +11,13 @@ use worker::web_sys::{
 use crate::balance::classify::MAX_ERROR_BODY;
 use crate::balance::key::Secret;
 use crate::balance::provider::{self, Provider};
+use crate::balance::token;
 
 /// The longest error body that is passed on, in bytes. Longer ones are cut: nobody reads them.
 const LONGEST_ERROR_BODY: usize = 4 * 1024 * 1024;
+
+/// Where a socket's client names the protocols it speaks.
+const PROTOCOLS: &str = "sec-websocket-protocol";
 
 /// A client's request, ready to be sent with any key.
 pub struct Outgoing {
@@ -44,6 +48,11 @@ impl Outgoing {
         if request.headers().get("upgrade")?.is_some_and(|to| to.eq_ignore_ascii_case("websocket"))
         {
             headers.set("upgrade", "websocket")?;
+            let list = request.headers().get(PROTOCOLS)?.unwrap_or_default();
+            let (_, others) = token::from_subprotocols(&list);
+            if !others.is_empty() {
+                headers.set(PROTOCOLS, &others.join(", "))?;
+            }
         }
         let outgoing = Self::of_ours(&request.method(), url, headers, gateway_authorization)?;
         outgoing.init.set_signal(Some(&request.signal())); // the caller's hanging up ends it

@@ -589,3 +589,23 @@ proptest! {
         let _ = locate(&provider::all()[row], "POST", &path, Some(&content_type));
     }
 }
+
+#[test]
+fn a_field_of_a_form_that_is_too_long_is_so_however_it_is_cut() {
+    let head = b"--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n".as_slice();
+    for fill in [b'a', 0xff] {
+        let body = [head, &vec![fill; 1_800], b"\r\n--x--\r\n"].concat();
+        let found = |cuts: &[&[u8]]| {
+            let mut scanner = Scanner::new(Some("multipart/form-data; boundary=x"), "model", true);
+            for piece in cuts {
+                scanner.feed(piece);
+            }
+            scanner.finish()
+        };
+        for cut in [1, head.len(), 900, 1_700, body.len() - 1] {
+            let (first, second) = body.split_at(cut);
+            assert_eq!(found(&[first, second]), found(&[&body]), "cut at {cut}");
+        }
+        assert_eq!(found(&[&body]), Err(ModelError::TooLong));
+    }
+}

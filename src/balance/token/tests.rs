@@ -219,16 +219,21 @@ fn tokens_in_headers() {
 
 #[test]
 fn tokens_in_subprotocols() {
-    for (list, expected) in [
-        ("realtime, openai-insecure-api-key.abc, openai-beta.realtime-v1", Some("abc")),
-        ("token, abc", Some("abc")),
-        ("xi-api-key.abc", Some("abc")),
-        ("fal-api-key.", None),
-        ("token", None),
-        ("realtime", None),
-        ("", None),
+    let none: &[&str] = &[];
+    for (list, token, others) in [
+        (
+            "realtime, openai-insecure-api-key.abc, openai-beta.realtime-v1",
+            Some("abc"),
+            ["realtime", "openai-beta.realtime-v1"].as_slice(),
+        ),
+        ("token, abc", Some("abc"), none),
+        ("xi-api-key.abc,cf-aig-authorization.x", Some("abc"), none),
+        ("fal-api-key.", None, none),
+        ("token", None, none),
+        ("realtime", None, &["realtime"]),
+        ("", None, none),
     ] {
-        assert_eq!(from_subprotocols(list), expected, "{list}");
+        assert_eq!(from_subprotocols(list), (token, others.to_vec()), "{list}");
     }
 }
 
