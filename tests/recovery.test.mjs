@@ -52,7 +52,7 @@ describe('blocked keys', () => {
 });
 
 describe('a stream that is looked into', () => {
-  test('ends upstream as well when the caller hangs up', { todo: 'the second reading keeps it open' }, async () => {
+  test('ends upstream as well when the caller hangs up', async () => {
     await world.use('looking');
     await world.keys('openai', 1);
     await world.sim.config({ stream_chunks: 100_000, stream_delay_ms: 20 });

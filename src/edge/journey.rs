@@ -1,7 +1,10 @@
 //! One client request on its way through keys: asks the core at every step, and keeps the snapshot
 //! and the unwritten changes in step with what it says.
 
+use std::rc::Rc;
+
 use worker::Context;
+use worker::wasm_bindgen_futures::spawn_local;
 use worker::web_sys::Response;
 
 use super::env::Settings;
@@ -33,7 +36,7 @@ pub struct Journey<'a> {
     target: &'a Target,
     settings: &'a Settings,
     store: &'a Store,
-    ctx: &'a Context,
+    ctx: &'a Rc<Context>,
     /// Keys whose rejection is held back, with the status and the words of the answer.
     heard: Vec<(KeyId, u16, String)>,
     /// An empty answer was asked for again; once is enough.
@@ -101,7 +104,7 @@ impl<'a> Journey<'a> {
         target: &'a Target,
         settings: &'a Settings,
         store: &'a Store,
-        ctx: &'a Context,
+        ctx: &'a Rc<Context>,
     ) -> Self {
         Self {
             credential: api.row,
@@ -296,9 +299,14 @@ impl<'a> Journey<'a> {
             }
             false
         });
-        self.ctx.wait_until(async move {
+        // Not kept alive beyond the caller: reading on for nobody would keep the provider at work.
+        // What was found is.
+        let ctx = Rc::clone(self.ctx);
+        spawn_local(async move {
             looked.await;
-            pool::flush(&store).await;
+            if pool::has_unwritten() {
+                ctx.wait_until(async move { pool::flush(&store).await });
+            }
         });
     }
 

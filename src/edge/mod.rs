@@ -32,6 +32,8 @@ pub mod respond;
 pub mod store;
 pub mod upstream;
 
+use std::rc::Rc;
+
 use worker::{Context, Env, web_sys};
 
 use crate::balance::dialect::Dialect;
@@ -56,7 +58,8 @@ pub async fn answer(request: web_sys::Request, env: Env, ctx: Context) -> web_sy
         }
         Ok(Route::Api(api)) => {
             let store = Store::new(env.d1("DB").ok());
-            return proxy::proxy(&request, &method, api, &settings, store, &env, &ctx).await;
+            return proxy::proxy(&request, &method, api, &settings, store, &env, &Rc::new(ctx))
+                .await;
         }
         Ok(Route::NotFound) => Err(Refusal::not_found()),
         Err(refusal) => Err(refusal),

@@ -1,5 +1,7 @@
 //! The loop: pick, send, classify, apply, next. Every decision in it is the core's.
 
+use std::rc::Rc;
+
 use worker::js_sys::ArrayBuffer;
 use worker::web_sys::{Request, Response};
 use worker::{Context, Env};
@@ -26,7 +28,7 @@ pub async fn proxy(
     settings: &Settings,
     store: Store,
     env: &Env,
-    ctx: &Context,
+    ctx: &Rc<Context>,
 ) -> Response {
     let dialect = dialect::of(api.row, &api.path);
     let answer = async {
@@ -117,7 +119,7 @@ async fn run(journey: &mut Journey<'_>, outgoing: &Outgoing) -> Result<Response,
 }
 
 /// What is left to do behind the answer.
-fn behind(ctx: &Context, store: Store, provider: String, stale: bool) {
+fn behind(ctx: &Rc<Context>, store: Store, provider: String, stale: bool) {
     if !stale && !pool::has_unwritten() {
         return;
     }
