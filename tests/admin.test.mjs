@@ -531,3 +531,23 @@ describe('addresses and methods', () => {
     assert.equal(preflight.headers.get('access-control-allow-origin'), null);
   });
 });
+
+test('what an administrator does to keys is among the events, once for each key that it changes', async () => {
+  const [first, second] = await world.keys('openai', 2);
+  const ids = (await world.main.list()).map(({ id }) => id);
+  const one = (await world.main.find(first)).id;
+  await world.main.manage('POST', 'keys/actions', { action: 'disable', ids: [one] });
+  await world.main.manage('POST', 'keys/actions', { action: 'disable', ids });
+  await world.main.manage('POST', 'keys/actions', { action: 'restore', ids: [one] });
+  await world.main.manage('DELETE', `keys/${(await world.main.find(second)).id}`);
+  const { events } = await world.main.manage('GET', 'events');
+  const told = events.map(({ key_id: id, verdict, reason }) => [id === one, verdict, reason]);
+  assert.deepEqual(told.reverse(), [
+    [true, 'disable', 'administrator'],
+    [false, 'disable', 'administrator'],
+    [true, 'restore', 'administrator'],
+    [false, 'delete', 'administrator'],
+  ]);
+  const { events: own } = await world.main.manage('GET', `events?key=${one}`);
+  assert.deepEqual(own.map(({ verdict }) => verdict), ['restore', 'disable']);
+});

@@ -94,6 +94,17 @@ describe('without D1', () => {
     await main.probe({ d1: 'works' });
   });
 
+  test('a caller who could be told that keys are exhausted is, while D1 does not answer', async () => {
+    const [key] = await world.keys('openai', 1);
+    await world.sim.keys([{ provider: 'openai', key, rpm: 1 }]);
+    for (let request = 0; request < 2; request += 1) await main.ask('openai', 'gpt-5-mini');
+    await main.probe({ d1: 'stalls' });
+    const answer = await main.ask('openai', 'gpt-5-mini');
+    assert.equal(answer.status, 429, answer.text);
+    assert.ok(Number(answer.headers.get('retry-after')) > 0);
+    await main.probe({ d1: 'works' });
+  });
+
   test('a cold isolate says so, in the caller’s dialect and not as a bare 500', async () => {
     await world.use('second');
     await world.keys('openai', 1);
@@ -110,10 +121,12 @@ describe('without D1', () => {
     assert.equal((await world.second.ask('openai', 'gpt-5-mini')).status, 200, 'and it recovers');
   });
 
-  test('a request that dies while it reads the keys, as when its caller hangs up, does not hold up the next', async () => {
+  test('a request to which D1 never answers ends with a sentence, and does not hold up the next', async () => {
     await world.keys('openai', 1);
     await main.probe({ d1: 'dies' });
-    assert.equal((await main.ask('openai', 'gpt-5-mini')).status, 500, 'the runtime’s own answer');
+    const late = await main.ask('openai', 'gpt-5-mini');
+    assert.equal(late.status, 503, late.text);
+    assert.match(late.json.error.message, /D1/);
     await main.probe({ d1: 'works' });
     const answer = await main.ask('openai', 'gpt-5-mini', { signal: AbortSignal.timeout(5_000) });
     assert.equal(answer.status, 200, answer.text);

@@ -533,6 +533,31 @@ describe('faults of nobody', () => {
     await assertUntouched(...keys);
   });
 
+  test('what one key was told is not the answer when another one gets none', async () => {
+    const [, good] = await world.keys('openai', [{ state: 'invalid' }, {}]);
+    await world.sim.faults({ match: { key: good }, times: null, reset: true });
+    const answer = await openai();
+    assert.equal(answer.status, 502, answer.text);
+    assert.match(answer.json.error.message, /could not be reached/);
+  });
+
+  test('a key that no header can hold, from an old database, is out at once and the next one answers', async () => {
+    const [odd, good] = await world.keys('openai', 2);
+    await world.query("UPDATE provider_keys SET secret = 'sk-\u5bc6\u94a5\n' WHERE id = ?1", (await world.main.find(odd)).id);
+    await world.restart();
+    for (let request = 0; request < 3; request += 1) {
+      const answer = await openai();
+      assert.equal(answer.status, 200, answer.text);
+    }
+    assert.equal(await world.sim.count({ key: good }), 3);
+    const [{ reason, message }] = await eventually(async () => {
+      const { events } = await world.main.manage('GET', 'events');
+      return events.length > 0 && events;
+    });
+    assert.equal(reason, 'invalid');
+    assert.match(message, /cannot be sent/);
+  });
+
   test('a picture that may have been painted is not paid for twice', async () => {
     await world.keys('openai', 4);
     await world.sim.faults({ status: 500, body: { error: { message: 'The server had an error', type: 'server_error' } }, times: null });

@@ -51,6 +51,12 @@ impl Secret {
         format!("{first}…{last}")
     }
 
+    /// Whether a header can hold it. Others only come with an old database: none is added.
+    #[must_use]
+    pub fn fits_header(&self) -> bool {
+        self.0.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) && !self.0.is_empty()
+    }
+
     /// Whether the key stands somewhere in this text.
     #[must_use]
     pub fn is_in(&self, text: &[u8]) -> bool {
@@ -272,6 +278,9 @@ mod tests {
         );
         assert!(secret.is_in(b"..AIzaSyD-very-secret-9999.."));
         assert_eq!(Secret::new(String::new()).redact("abc"), "abc");
+        let fits = |key: &str| Secret::new(key.into()).fits_header();
+        assert!(fits("AIzaSyD-very+secret/99=="));
+        assert!(!fits("") && !fits("sk-a\nb") && !fits("sk-密钥"));
     }
 
     #[test]

@@ -1,31 +1,26 @@
-//! Looks into a 200 for what its status hides, when the operator wants that: an error in the first
-//! event of a stream (`CHECK_STREAMS`), an answer without an answer (`RETRY_EMPTY`). Both are off by
-//! default, since a body that is looked into is no longer passed on by the runtime alone.
+//! Looks into a 200 for what its status hides, when the operator wants that: an error in a stream
+//! (`CHECK_STREAMS`), an answer without an answer (`RETRY_EMPTY`). Both are off by default, since a
+//! body that is looked into is no longer passed on by the runtime alone: its chunks come through here
+//! one by one (`npm run bench:streams` tells what that costs).
 
-use worker::wasm_bindgen::JsCast;
+use worker::js_sys::{self, Function, Reflect, Uint8Array};
+use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::{JsFuture, spawn_local};
-use worker::web_sys::{ReadableStream, ReadableStreamDefaultReader, Response, ResponseInit};
+use worker::web_sys::{
+    ReadableStreamDefaultReader, Response, ResponseInit, TransformStream,
+    WritableStreamDefaultWriter,
+};
 
-use super::upstream::{Failure, next_chunk};
+use super::upstream::{Failure, read_chunk};
 use crate::balance::classify::{LONGEST_EMPTY, MAX_ERROR_BODY, end_of_events};
-
-/// A second reading of a body.
-pub type Rest = ReadableStreamDefaultReader;
 
 /// A success whose beginning was read.
 pub struct Opened {
-    /// The same answer, from its beginning.
+    /// The answer. Its body is being read and must not be passed on as it is.
     pub response: Response,
-    /// The beginning.
+    /// The beginning of its body.
     pub head: Vec<u8>,
-    /// A second reading of the body, from behind the beginning on.
-    pub rest: Rest,
-}
-
-/// Whether the answer's type can hide an error: events, or the JSON array of a Gemini stream.
-pub fn is_stream(response: &Response, path: &str) -> bool {
-    let kind = response.headers().get("content-type").ok().flatten().unwrap_or_default();
-    kind.starts_with("text/event-stream") || path.ends_with(":streamGenerateContent")
+    rest: ReadableStreamDefaultReader,
 }
 
 /// How much of an answer is read before it is passed on.
@@ -46,28 +41,28 @@ impl Beginning {
     }
 }
 
+/// Whether the answer's type can hide an error: events, or the JSON array of a Gemini stream.
+pub fn is_stream(response: &Response, path: &str) -> bool {
+    let kind = response.headers().get("content-type").ok().flatten().unwrap_or_default();
+    kind.starts_with("text/event-stream") || path.ends_with(":streamGenerateContent")
+}
+
 /// Reads the beginning of an answer. Chunks are cut anywhere, so it takes as many as it needs.
 ///
 /// # Errors
 /// The answer itself, untouched, when it has no body.
 pub async fn open(response: Response, beginning: Beginning) -> Result<Opened, Response> {
     let Some(body) = response.body() else { return Err(response) };
-    let branches = body.tee();
-    let branch = |at| branches.get(at).unchecked_into::<ReadableStream>();
-    let reader: ReadableStreamDefaultReader = branch(0).get_reader().unchecked_into();
-    let same = Response::new_with_opt_readable_stream_and_init(
-        Some(&branch(1)),
-        response.unchecked_ref::<ResponseInit>(),
-    );
-    let response = same.unwrap_or(response);
+    let rest: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
     let mut head = Vec::new();
-    while let Some(chunk) = next_chunk(&reader).await {
+    // A body that breaks off this early is passed on so far, and breaks off there for the caller too.
+    while let Ok(Some(chunk)) = read_chunk(&rest).await {
         head.extend(chunk.to_vec());
         if beginning.is_in(&head) {
             break;
         }
     }
-    Ok(Opened { response, head, rest: reader })
+    Ok(Opened { response, head, rest })
 }
 
 impl Opened {
@@ -75,25 +70,65 @@ impl Opened {
     pub fn into_failure(self) -> Failure {
         Failure::opened(&self.response, self.head, self.rest)
     }
-}
 
-/// Lets go of the second reading; the first goes on alone.
-pub fn close(rest: Rest) {
-    spawn_local(async move { drop(JsFuture::from(rest.cancel()).await) });
-}
-
-/// Shows the rest of a body, in whole events, for as long as it is wanted.
-pub async fn watch(rest: Rest, mut show: impl FnMut(&[u8]) -> bool) {
-    let mut unseen = Vec::new();
-    while let Some(chunk) = next_chunk(&rest).await {
-        unseen.extend(chunk.to_vec());
-        let end = end_of_events(&unseen);
-        let events: Vec<_> = unseen.drain(..end).collect();
-        if !events.is_empty() && !show(&events) {
-            return close(rest);
-        }
-        if unseen.len() > MAX_ERROR_BODY {
-            unseen.clear(); // an event that is longer is content
-        }
+    /// The answer from its beginning, chunk by chunk as they come. `show` sees whole events behind
+    /// the beginning before the caller does, for as long as it says that it wants more. A caller that
+    /// hangs up ends the upstream as well.
+    #[must_use]
+    pub fn pass_on(self, mut show: impl FnMut(&[u8]) -> bool + 'static) -> Response {
+        let Self { response, head, rest } = self;
+        let opened = identity().and_then(|through| {
+            let response = Response::new_with_opt_readable_stream_and_init(
+                Some(&through.readable()),
+                response.unchecked_ref::<ResponseInit>(),
+            )?;
+            Ok((response, through.writable().get_writer()?))
+        });
+        // None of this fails on a runtime that has streams at all.
+        let Ok((passed, writer)) = opened else { return response };
+        spawn_local(async move {
+            // An error here is the caller's leaving, or the upstream's breaking off: either ends both.
+            match pump(&head, &rest, &writer, &mut show).await {
+                Ok(()) => drop(JsFuture::from(writer.close()).await),
+                Err(why) => {
+                    let aborted = JsFuture::from(writer.abort_with_reason(&why));
+                    drop(JsFuture::from(rest.cancel()).await);
+                    drop(aborted.await);
+                }
+            }
+        });
+        passed
     }
+}
+
+async fn pump(
+    head: &[u8],
+    rest: &ReadableStreamDefaultReader,
+    writer: &WritableStreamDefaultWriter,
+    show: &mut impl FnMut(&[u8]) -> bool,
+) -> Result<(), JsValue> {
+    // The beginning of the next event may be at the end of the head.
+    let mut unseen = head.get(end_of_events(head)..).unwrap_or_default().to_vec();
+    let mut wanted = true;
+    JsFuture::from(writer.write_with_chunk(&Uint8Array::from(head))).await?;
+    while let Some(chunk) = read_chunk(rest).await? {
+        if wanted {
+            unseen.extend(chunk.to_vec());
+            let end = end_of_events(&unseen);
+            let events: Vec<_> = unseen.drain(..end).collect();
+            wanted = events.is_empty() || show(&events);
+            if unseen.len() > MAX_ERROR_BODY {
+                unseen.clear(); // an event that is longer is content
+            }
+        }
+        JsFuture::from(writer.write_with_chunk(&chunk)).await?;
+    }
+    Ok(())
+}
+
+/// The runtime's own pass-through stream. It has no type in `web_sys`, but the shape of one.
+fn identity() -> Result<TransformStream, JsValue> {
+    let name = JsValue::from_str("IdentityTransformStream");
+    let class: Function = Reflect::get(&js_sys::global(), &name)?.dyn_into()?;
+    Ok(Reflect::construct(&class, &js_sys::Array::new())?.unchecked_into())
 }

@@ -4,12 +4,11 @@
 use std::rc::Rc;
 
 use worker::Context;
-use worker::wasm_bindgen_futures::spawn_local;
 use worker::web_sys::Response;
 
 use super::env::Settings;
 use super::inbound::Target;
-use super::inspect::{self, Beginning, Opened};
+use super::inspect::{self, Beginning};
 use super::platform::now;
 use super::store::{Recorded, Store};
 use super::upstream::Failure;
@@ -23,7 +22,7 @@ use crate::balance::provider::{self, Provider};
 use crate::balance::retry::{Course, Next, Shape};
 use crate::balance::route::ApiRoute;
 use crate::balance::snapshot::{Change, Snapshot};
-use crate::balance::verdict::Verdict;
+use crate::balance::verdict::{Reason, Verdict};
 use crate::balance::{Millis, SECOND};
 
 /// One client request on its way through keys.
@@ -231,6 +230,19 @@ impl<'a> Journey<'a> {
         self.course.take(attempt.key, &lost, None, Shape::NONE, pool::tie()).0
     }
 
+    /// The key could not even be sent. It came with an old database; none is added like that.
+    pub fn unusable(&mut self, attempt: &Try) -> Next {
+        let verdict = Verdict::Reject { reason: Reason::Invalid, certain: true };
+        let at = attempt.ended;
+        let change = self.target.change(attempt, &verdict, at, self.settings.policy);
+        let (next, due) = self.course.take(attempt.key, &verdict, change, Shape::NONE, pool::tie());
+        if let Some(change) = due {
+            let words = "The key has characters that cannot be sent. Add it again.";
+            self.target.record(change, at, 0, words.to_owned());
+        }
+        next
+    }
+
     /// Looks into a success if that is wanted. An error that it hides, or nothing in it, makes it a
     /// failure with a verdict.
     ///
@@ -268,46 +280,37 @@ impl<'a> Journey<'a> {
             let again = Verdict::Transient { elsewhere: true, after: 0, unexecuted: true };
             return Err((opened.into_failure(), again));
         }
-        let Opened { response, rest, .. } = opened;
-        if for_errors {
-            self.watch(rest, attempt);
-        } else {
-            inspect::close(rest);
-        }
-        Ok(response)
+        Ok(opened.pass_on(self.watcher(attempt, for_errors)))
     }
 
-    /// Looks for an error in the rest of a stream, behind the answer. It comes too late for this
+    /// Sees the rest of a stream on its way to the caller. An error in it comes too late for this
     /// request, but not for its key.
-    fn watch(&self, rest: inspect::Rest, attempt: &Try) {
+    fn watcher(&self, attempt: &Try, wanted: bool) -> impl FnMut(&[u8]) -> bool + 'static {
         let target = self.target.clone();
         let policy = self.settings.policy;
         let attempt = *attempt;
         let store = self.store.clone();
-        let looked = inspect::watch(rest, move |event| {
+        let ctx = Rc::clone(self.ctx);
+        move |events| {
             let (none, at) = (|_: &str| None, now());
-            let answer = target.answer(200, &none, event, at);
-            let Some(verdict) = classify::classify_stream_head(&answer) else { return true };
+            let answer = target.answer(200, &none, events, at);
+            let Some(verdict) = wanted.then(|| classify::classify_stream_head(&answer)).flatten()
+            else {
+                return wanted;
+            };
             // A bare rejection in the midst of an answer is no rejection: the key was let in.
             if matches!(verdict, Verdict::Cool { .. } | Verdict::Reject { certain: true, .. })
                 && let Some(change) = target.change(&attempt, &verdict, at, policy)
             {
                 let words = pool::with(&target.provider, |snapshot| {
-                    snapshot.key(attempt.key).map(|key| words_of(event, &key.secret))
+                    snapshot.key(attempt.key).map(|key| words_of(events, &key.secret))
                 });
                 target.record(change, at, 200, words.flatten().unwrap_or_default());
-            }
-            false
-        });
-        // Not kept alive beyond the caller: reading on for nobody would keep the provider at work.
-        // What was found is.
-        let ctx = Rc::clone(self.ctx);
-        spawn_local(async move {
-            looked.await;
-            if pool::has_unwritten() {
+                let store = store.clone();
                 ctx.wait_until(async move { pool::flush(&store).await });
             }
-        });
+            false
+        }
     }
 
     /// Decides about the rejections that were held back.

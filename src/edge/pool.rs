@@ -7,7 +7,9 @@ use core::cell::RefCell;
 use std::collections::HashMap;
 
 use super::platform::{now, pause, random, seed};
-use super::store::{MOST_CHANGED, OVERLAP, Recorded, Rows, Store, WORKING_SET};
+use super::store::{
+    LONG_PATIENCE, MOST_CHANGED, OVERLAP, Recorded, Rows, SHORT_PATIENCE, Store, WORKING_SET,
+};
 use crate::balance::error::Refusal;
 use crate::balance::key::covering_names;
 use crate::balance::snapshot::Snapshot;
@@ -26,8 +28,9 @@ const MOST_KEYS: usize = 2_000;
 /// Deleted keys are remembered in D1 for a day. After an hour without a refresh an isolate starts
 /// over rather than rely on it.
 const FORGOTTEN_AFTER: Millis = HOUR;
-/// How long a request waits for another one that loads the same provider, and how often it looks.
-const LOAD_PATIENCE: Millis = 10 * SECOND;
+/// How long a request waits for another one that loads the same provider, and how often it looks. No
+/// longer: that one may be gone with its caller, and nobody would tell.
+const LOAD_PATIENCE: Millis = SECOND;
 const LOAD_GLANCE: Millis = 5;
 /// Changes kept for D1 while it does not take them: at 0.5 KB each half a megabyte of 128.
 const MOST_UNWRITTEN: usize = 1_000;
@@ -161,6 +164,7 @@ pub async fn refresh(store: &Store, provider: &str) -> Result<(), Refusal> {
 /// Before a caller is told that there is no key for a model: asks D1 what changed, if that was not
 /// done just now, and for keys that are not in the working set. Tells whether it asked anything.
 pub async fn doubt(store: &Store, provider: &str, model: &str) -> bool {
+    let store = &store.patient(SHORT_PATIENCE);
     let since = |at: Option<Millis>| at.map(|at| now().saturating_sub(at));
     let asked_at = with(provider, |snapshot| snapshot.asked_at);
     let mut asked = false;
@@ -240,7 +244,7 @@ pub async fn flush(store: &Store) {
     if batch.is_empty() {
         return;
     }
-    if let Err(refusal) = store.write(&batch).await {
+    if let Err(refusal) = store.patient(LONG_PATIENCE).write(&batch).await {
         super::respond::log("changes not written", &refusal.to_string());
         batch.into_iter().for_each(record);
     }

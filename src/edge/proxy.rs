@@ -11,7 +11,7 @@ use super::inbound::{self, Target};
 use super::journey::{Journey, Last, words_of};
 use super::platform::{now, pause};
 use super::store::Store;
-use super::upstream::{Failure, Outgoing};
+use super::upstream::{Failure, Outgoing, Unsent};
 use super::{pool, respond};
 use crate::balance::dialect;
 use crate::balance::error::Refusal;
@@ -104,10 +104,8 @@ async fn run(journey: &mut Journey<'_>, outgoing: &Outgoing) -> Result<Response,
                 }
                 (Last::failure(failure, secret, &verdict), next)
             }
-            Err(why) => {
-                let next = journey.lost(&attempt);
-                (last.or_lost(format!("{why:?}")), next)
-            }
+            Err(Unsent::BadKey) => (last, journey.unusable(&attempt)),
+            Err(Unsent::Lost(why)) => (last.or_lost(why), journey.lost(&attempt)),
         };
         match next {
             Next::TryNext { after: 0 } => {}

@@ -84,24 +84,35 @@ impl Outgoing {
         Ok(Self { url, init, headers })
     }
 
-    /// Sends it with a key. An error is a connection that brought no answer.
+    /// Sends it with a key.
     ///
     /// # Errors
-    /// What `fetch` throws.
+    /// When there is no answer.
     pub async fn send(
         &self,
         provider: &Provider,
         path: &str,
         secret: &Secret,
-    ) -> Result<Response, JsValue> {
+    ) -> Result<Response, Unsent> {
+        if !secret.fits_header() {
+            return Err(Unsent::BadKey);
+        }
         let (name, value) = provider.credential(path, secret.expose());
-        self.headers.set(name, &value)?;
+        self.headers.set(name, &value).map_err(|_| Unsent::BadKey)?;
         let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
         let answer = JsFuture::from(scope.fetch_with_str_and_init(&self.url, &self.init)).await;
         // The next key may go into another header.
-        self.headers.delete(name)?;
-        answer?.dyn_into()
+        let _ = self.headers.delete(name);
+        answer.map(JsCast::unchecked_into).map_err(|why| Unsent::Lost(format!("{why:?}")))
     }
+}
+
+/// Why an attempt has no answer.
+pub enum Unsent {
+    /// The key has characters that no header can hold.
+    BadKey,
+    /// The connection broke; what the platform said.
+    Lost(String),
 }
 
 /// An answer that is not a success, with the head of its body read. The rest of a long body is
@@ -142,13 +153,13 @@ impl Failure {
     async fn read_until(&mut self, length: usize) {
         while self.head.len() < length {
             let Some(reader) = &self.rest else { return };
-            match next_chunk(reader).await {
-                Some(chunk) => {
+            match read_chunk(reader).await {
+                Ok(Some(chunk)) => {
                     let room = LONGEST_ERROR_BODY.saturating_sub(self.head.len());
                     let take = u32::try_from(room).unwrap_or(u32::MAX).min(chunk.length());
                     self.head.extend(chunk.subarray(0, take).to_vec());
                 }
-                None => self.rest = None,
+                Ok(None) | Err(_) => self.rest = None,
             }
         }
     }
@@ -175,9 +186,14 @@ impl Failure {
     }
 }
 
-/// The next piece of a body; `None` at its end, and where it breaks off.
-pub async fn next_chunk(reader: &ReadableStreamDefaultReader) -> Option<Uint8Array> {
-    let read = JsFuture::from(reader.read()).await.ok()?;
-    let value = js_sys::Reflect::get(&read, &JsValue::from_str("value")).ok()?;
-    value.dyn_into().ok()
+/// The next piece of a body; `None` at its end.
+///
+/// # Errors
+/// When the body breaks off.
+pub async fn read_chunk(
+    reader: &ReadableStreamDefaultReader,
+) -> Result<Option<Uint8Array>, JsValue> {
+    let read = JsFuture::from(reader.read()).await?;
+    let value = js_sys::Reflect::get(&read, &JsValue::from_str("value"))?;
+    Ok(value.dyn_into().ok())
 }

@@ -434,6 +434,22 @@ impl Store {
                 &[ids.clone(), number(now)],
             )
         };
+        // Of those whose state is about to change.
+        let event = match action {
+            Action::Delete => Some(("delete", "deleted")),
+            Action::Restore => Some(("restore", "ready")),
+            Action::Disable => Some(("disable", "disabled")),
+            _ => None,
+        };
+        let event = event.map(|(verdict, state)| {
+            self.statement(
+                "INSERT INTO events (at, key_id, provider, model, status, verdict, reason, message) \
+                 SELECT ?2, id, provider, '*', 0, ?3, 'administrator', '' FROM provider_keys \
+                 WHERE id IN (SELECT value FROM json_each(?1)) AND state NOT IN ('deleted', ?4)",
+                &[ids.clone(), number(now), text(verdict), text(state)],
+            )
+        });
+        let events: Vec<_> = event.into_iter().collect::<Result<_, _>>()?;
         let unblocked = "state = 'ready', reason = NULL, certain = 1, probes = 0, probe_at = NULL";
         let statements = match action {
             Action::Delete => vec![update("state = 'deleted', probe_at = NULL", "", &[])?],
@@ -453,8 +469,9 @@ impl Store {
                 vec![update("priority = ?3", "", &[JsValue::from_f64((*priority).into())])?]
             }
         };
-        let results = self.batch(statements).await?;
-        let counts: Vec<Count> = next(&mut results.iter())?;
+        let noted = events.len();
+        let results = self.batch(events.into_iter().chain(statements).collect()).await?;
+        let counts: Vec<Count> = next(&mut results.iter().skip(noted))?;
         Ok(counts.iter().map(|count| count.n).sum())
     }
 

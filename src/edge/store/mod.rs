@@ -7,7 +7,10 @@
 pub mod keys;
 pub mod probes;
 
+use core::pin::pin;
 use std::rc::Rc;
+
+use futures_util::future::{Either, select};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +23,7 @@ use crate::balance::probe;
 use crate::balance::snapshot::Change;
 use crate::balance::verdict::Reason;
 use crate::balance::{Millis, SECOND};
+use crate::edge::platform::pause;
 
 /// Keys of a provider that a cold isolate reads: enough that they do not all cool at once, few
 /// enough that 10,000 cold starts a day stay within the Free plan's 5 million rows.
@@ -41,7 +45,16 @@ pub const OVERLAP: Millis = 30 * SECOND;
 #[derive(Clone)]
 pub struct Store {
     d1: Option<Rc<D1Database>>,
+    patience: Millis,
 }
+
+/// How long D1 may take. It usually answers in some 10 ms, but stalls of 25 s were seen; nobody waits
+/// that long for a key.
+pub const PATIENCE: Millis = 5 * SECOND;
+/// The same while a caller could be told something else already.
+pub const SHORT_PATIENCE: Millis = SECOND;
+/// The same for what is written behind an answer: the runtime allows 30 s there.
+pub const LONG_PATIENCE: Millis = 25 * SECOND;
 
 /// What D1 answered for one provider.
 #[derive(Debug, Default)]
@@ -121,7 +134,13 @@ impl Store {
     /// `None` when the binding is missing; every call then fails with a sentence that says so.
     #[must_use]
     pub fn new(d1: Option<D1Database>) -> Self {
-        Self { d1: d1.map(Rc::new) }
+        Self { d1: d1.map(Rc::new), patience: PATIENCE }
+    }
+
+    /// The same D1, with another patience.
+    #[must_use]
+    pub fn patient(&self, patience: Millis) -> Self {
+        Self { d1: self.d1.clone(), patience }
     }
 
     fn d1(&self) -> Result<&D1Database, Refusal> {
@@ -134,7 +153,12 @@ impl Store {
 
     /// One round trip, one transaction.
     async fn batch(&self, statements: Vec<D1PreparedStatement>) -> Result<Vec<D1Result>, Refusal> {
-        self.d1()?.batch(statements).await.map_err(failed)
+        let answer = self.d1()?.batch(statements);
+        let late = pause(self.patience);
+        match select(pin!(answer), pin!(late)).await {
+            Either::Left((answer, _)) => answer.map_err(failed),
+            Either::Right(_) => Err(failed(format!("no answer within {} ms", self.patience))),
+        }
     }
 
     /// A working set: up to [`WORKING_SET`] ready keys of the provider, from a random place on, with
