@@ -378,6 +378,16 @@ describe('bad keys', () => {
     assert.equal((await openai()).status, 200);
   });
 
+  test('an answer from the gateway’s cache vouches for no key', async () => {
+    const [cached, ...refused] = await world.keys('openai', [{}, { state: 'bare_401' }, { state: 'bare_401' }, { state: 'bare_401' }]);
+    for (const key of refused) await world.main.manage('PATCH', `keys/${(await world.main.find(key)).id}`, { priority: 5 });
+    await world.sim.faults({ match: { key: cached }, times: 1, status: 200, headers: { 'cf-aig-cache-status': 'HIT' }, body: {} });
+    assert.equal((await openai()).status, 200);
+    assert.deepEqual(await states(...refused), ['ready', 'ready', 'ready']);
+    assert.equal((await openai()).status, 200);
+    await eventually(async () => assert.deepEqual(await states(...refused), ['blocked', 'blocked', 'blocked']));
+  });
+
   test('a gateway that wants a token stops at the first call, says what to do, and costs no key', async () => {
     await world.sim.config({ gateway_token: 'a-token-that-the-worker-does-not-have' });
     const keys = await world.keys('openai', 5);

@@ -128,31 +128,6 @@ pub fn locate(
     Ok(Located::Nowhere)
 }
 
-/// The model in the path, decoded, without `:method` and `models/`; `None` where the provider's
-/// is not in this path, or it is no name.
-pub fn in_path(provider: &Provider, path: &str) -> Option<String> {
-    provider.model_in.iter().find_map(|place| match place {
-        ModelIn::Path(pattern) => capture(pattern, path).and_then(|raw| clean(&raw).ok()),
-        _ => None,
-    })
-}
-
-/// The model in the query, where the provider reads it there.
-///
-/// # Errors
-///
-/// When it is no name, or the query has two that differ.
-pub fn in_query(provider: &Provider, query: &str) -> Result<Option<String>, ModelError> {
-    for place in provider.model_in {
-        if let ModelIn::Query(name) = place
-            && let Some(raw) = query_value(query, name)?
-        {
-            return clean(&raw).map(Some);
-        }
-    }
-    Ok(None)
-}
-
 /// The model in a JSON body: the text of the top-level `field`.
 ///
 /// `None` when the body is not an object, or has no such field, or something else than text in

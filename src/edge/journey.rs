@@ -9,7 +9,7 @@ use worker::web_sys::Response;
 use super::env::Settings;
 use super::inbound::Target;
 use super::inspect::{self, Beginning};
-use super::platform::now;
+use super::platform::{now, seed};
 use super::store::{Recorded, Store};
 use super::upstream::Failure;
 use super::{pool, respond};
@@ -154,8 +154,7 @@ impl<'a> Journey<'a> {
     }
 
     fn pick(&self) -> Pick {
-        let seed = pool::tie();
-        self.with_pool(|snapshot| self.course.pick(snapshot, &self.target.model, now(), seed))
+        self.with_pool(|snapshot| self.course.pick(snapshot, &self.target.model, now(), seed()))
             .unwrap_or(Pick::Empty)
     }
 
@@ -183,7 +182,14 @@ impl<'a> Journey<'a> {
 
     /// A key served the request. Its quota headers may say that it was the last time.
     pub fn succeeded(&mut self, attempt: &Try, response: &Response) {
-        let _ = self.course.take(attempt.key, &Verdict::Success, None, Shape::NONE, 0);
+        // An answer from the gateway's cache does not vouch for a key. Asked only where it matters.
+        let cached = !self.heard.is_empty()
+            && response
+                .headers()
+                .get("cf-aig-cache-status")
+                .is_ok_and(|it| it.as_deref() == Some("HIT"));
+        let verdict = if cached { Verdict::Caller } else { Verdict::Success };
+        let _ = self.course.take(attempt.key, &verdict, None, Shape::NONE, 0);
         let at = attempt.ended;
         self.with_pool(|snapshot| snapshot.succeeded(attempt.key, &self.target.model, at));
         let slug = self.target.provider.as_str();
@@ -212,7 +218,7 @@ impl<'a> Journey<'a> {
         let at = attempt.ended;
         let change = self.target.change(attempt, verdict, at, self.settings.policy);
         let shape = Shape::of(failure.status, &failure.head);
-        let (next, due) = self.course.take(attempt.key, verdict, change, shape, pool::tie());
+        let (next, due) = self.course.take(attempt.key, verdict, change, shape, seed());
         let held = matches!(verdict, Verdict::Reject { certain: false, .. });
         if held || due.is_some() {
             let words = words_of(&failure.head, secret);
@@ -227,7 +233,7 @@ impl<'a> Journey<'a> {
     /// No answer at all: the connection broke, or the caller hung up.
     pub fn lost(&mut self, attempt: &Try) -> Next {
         let lost = Verdict::Transient { elsewhere: true, after: 0, unexecuted: false };
-        self.course.take(attempt.key, &lost, None, Shape::NONE, pool::tie()).0
+        self.course.take(attempt.key, &lost, None, Shape::NONE, seed()).0
     }
 
     /// The key could not even be sent. It came with an old database; none is added like that.
@@ -235,7 +241,7 @@ impl<'a> Journey<'a> {
         let verdict = Verdict::Reject { reason: Reason::Invalid, certain: true };
         let at = attempt.ended;
         let change = self.target.change(attempt, &verdict, at, self.settings.policy);
-        let (next, due) = self.course.take(attempt.key, &verdict, change, Shape::NONE, pool::tie());
+        let (next, due) = self.course.take(attempt.key, &verdict, change, Shape::NONE, seed());
         if let Some(change) = due {
             let words = "The key has characters that cannot be sent. Add it again.";
             self.target.record(change, at, 0, words.to_owned());
@@ -253,11 +259,14 @@ impl<'a> Journey<'a> {
         response: Response,
         attempt: &Try,
     ) -> Result<Response, (Failure, Verdict)> {
-        let stream = inspect::is_stream(&response, self.path);
-        let for_errors = self.settings.check_streams && stream;
         let for_emptiness = self.settings.retry_empty
             && !self.retried_empty
             && provider::may_answer_nothing(&self.target.provider, self.path);
+        if !self.settings.check_streams && !for_emptiness {
+            return Ok(response);
+        }
+        let stream = inspect::is_stream(&response, self.path);
+        let for_errors = self.settings.check_streams && stream;
         if !for_errors && !for_emptiness {
             return Ok(response);
         }

@@ -6,7 +6,7 @@
 use core::cell::RefCell;
 use std::collections::HashMap;
 
-use super::platform::{now, pause, random, seed};
+use super::platform::{now, pause, random};
 use super::store::{
     LONG_PATIENCE, MOST_CHANGED, OVERLAP, Recorded, Rows, SHORT_PATIENCE, Store, WORKING_SET,
 };
@@ -210,12 +210,6 @@ pub fn expire() {
             }
         }
     });
-}
-
-/// A tie-breaker for picks.
-#[must_use]
-pub fn tie() -> u64 {
-    seed()
 }
 
 /// Keeps a change for D1. When D1 has not taken any for long, the oldest are dropped: they are the
