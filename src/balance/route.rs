@@ -55,8 +55,9 @@ impl ApiRoute {
 }
 
 /// How often percent-encoding is undone to find what hides in it. A server undoes it once, a
-/// second server behind it perhaps once more.
-const MAX_DECODINGS: usize = 3;
+/// second server behind it perhaps once more, and URL parsers take what is left of `%2e` for a dot
+/// all the same. What is encoded more often than this is no provider's path.
+const MAX_DECODINGS: usize = 5;
 
 /// Finds out what a request is for. `path_and_query` is what follows the host in the URL.
 ///
@@ -155,12 +156,13 @@ fn check(path: &str) -> Result<(), Refusal> {
         if decoded.split('/').any(is_dot_segment) {
             return Err(unsafe_path("a `.` or `..` segment"));
         }
-        if !decoded.contains('%') {
-            break;
+        let next = decode(&decoded);
+        if next == decoded {
+            return Ok(());
         }
-        decoded = decode(&decoded);
+        decoded = next;
     }
-    Ok(())
+    Err(unsafe_path("percent-encoding of percent-encoding, many times over"))
 }
 
 /// `.` and `..`, also with a path parameter, which some servers cut off first.

@@ -317,3 +317,19 @@ proptest! {
         let _ = route(&method, &[prefix, address].concat());
     }
 }
+
+#[test]
+fn a_dot_segment_does_not_hide_behind_any_number_of_encodings() {
+    // Found by fuzzing: the first one became `%2e.` after two decodings, which parsers take for `..`.
+    let mut dots = "%25252e%2e".to_owned();
+    for layers in 0..12 {
+        let address = format!("/api/ideogram/{dots}");
+        assert!(route("POST", &address).is_err(), "{layers}: {address}");
+        dots = dots.replace('%', "%25");
+    }
+    assert!(
+        route("POST", "/api/aws-bedrock/bedrock-runtime/us-east-1/model/arn%253Aaws%252Fx/invoke")
+            .is_ok()
+    );
+    assert!(route("GET", "/api/openai/models/100%25").is_ok());
+}
