@@ -420,6 +420,11 @@ impl Refusal {
         .with_log(why)
     }
 
+    /// Something takes a while and is not done yet; `message` says what.
+    pub fn busy(message: impl Into<String>) -> Self {
+        Refusal::new(Kind::StoreUnavailable, message)
+    }
+
     /// A fault of ours; `why` is for the log.
     pub fn internal(why: impl Into<String>) -> Self {
         Refusal::new(

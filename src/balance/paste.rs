@@ -1,6 +1,6 @@
 //! Keys as people paste them: lines or commas, with quotes, comments and the odd mistake.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use super::key::Secret;
 
@@ -14,12 +14,23 @@ const LONGEST: usize = 4096;
 /// What stood in a paste.
 #[derive(Debug, Default)]
 pub struct Paste {
-    /// Keys, each once, with the line on which it stood first (from 1).
-    pub keys: Vec<(usize, Secret)>,
+    /// Keys, each once.
+    pub keys: Vec<Pasted>,
     /// Keys that stood there before: the line, and the key.
     pub repeated: Vec<(usize, Secret)>,
     /// What cannot be a key.
     pub invalid: Vec<Invalid>,
+}
+
+/// A key of a paste.
+#[derive(Debug)]
+pub struct Pasted {
+    /// The line on which it stood first, from 1.
+    pub line: usize,
+    /// The key.
+    pub key: Secret,
+    /// Its [`Secret::digest`], computed once: thousands of them are a good part of the 10 ms of CPU.
+    pub digest: String,
 }
 
 /// What cannot be a key.
@@ -48,7 +59,7 @@ pub fn read(text: &str) -> Paste {
 /// Reads a list of keys, each with the line that it is called by.
 pub fn read_items<'a>(items: impl IntoIterator<Item = (usize, &'a str)>) -> Paste {
     let mut paste = Paste::default();
-    let mut seen = HashMap::new();
+    let mut seen = HashSet::new();
     for (line, item) in items {
         let key = bare(item);
         if key.is_empty() {
@@ -56,10 +67,12 @@ pub fn read_items<'a>(items: impl IntoIterator<Item = (usize, &'a str)>) -> Past
         }
         if let Some(why) = objection(key) {
             paste.invalid.push(Invalid { line, hint: Secret::new(key.to_owned()).hint(), why });
-        } else if seen.insert(key.to_owned(), line).is_some() {
+        } else if !seen.insert(key) {
             paste.repeated.push((line, Secret::new(key.to_owned())));
         } else {
-            paste.keys.push((line, Secret::new(key.to_owned())));
+            let key = Secret::new(key.to_owned());
+            let digest = key.digest();
+            paste.keys.push(Pasted { line, key, digest });
         }
     }
     paste
@@ -100,7 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn keys(text: &str) -> Vec<(usize, String)> {
-        read(text).keys.iter().map(|(line, key)| (*line, key.expose().to_owned())).collect()
+        read(text).keys.iter().map(|it| (it.line, it.key.expose().to_owned())).collect()
     }
 
     #[test]
@@ -144,7 +157,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics_and_every_key_fits_a_header(text: String) {
-            for (_, key) in read(&text).keys {
+            for Pasted { key, .. } in read(&text).keys {
                 prop_assert!(key.expose().bytes().all(|byte| byte.is_ascii_graphic()));
             }
         }

@@ -34,7 +34,8 @@ const LOAD_PATIENCE: Millis = SECOND;
 const LOAD_GLANCE: Millis = 5;
 /// Changes kept for D1 while it does not take them: at 0.5 KB each half a megabyte of 128.
 const MOST_UNWRITTEN: usize = 1_000;
-/// Changes written in one batch. Two statements each, of the 50 that the Free plan allows a request.
+/// Changes written in one batch. Two statements each, of the 50 that the Free plan allows a request
+/// or a run of the cron, which has ten others; a request reads with six.
 const MOST_PER_WRITE: usize = 20;
 
 #[derive(Default)]

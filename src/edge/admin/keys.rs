@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Call};
 use crate::balance::error::Refusal;
-use crate::balance::paste::{self, MOST_KEYS, Paste};
+use crate::balance::paste::{self, MOST_KEYS, Paste, Pasted};
 use crate::balance::provider;
 use crate::edge::platform::{now, random};
 use crate::edge::pool;
@@ -22,7 +22,7 @@ const MOST_REPORTED: usize = 1_000;
 #[serde(deny_unknown_fields)]
 struct Add {
     provider: String,
-    keys: Pasted,
+    keys: Texts,
     #[serde(default)]
     remark: String,
     #[serde(default)]
@@ -36,7 +36,7 @@ struct Add {
 /// Text as it was pasted, or a list of keys.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "`keys` must be text or a list of texts")]
-enum Pasted {
+enum Texts {
     Text(String),
     List(Vec<String>),
 }
@@ -101,8 +101,8 @@ impl Call<'_> {
             restore: add.restore,
         };
         let paste = match &add.keys {
-            Pasted::Text(text) => paste::read(text),
-            Pasted::List(list) => paste::read_items((1..).zip(list.iter().map(String::as_str))),
+            Texts::Text(text) => paste::read(text),
+            Texts::List(list) => paste::read_items((1..).zip(list.iter().map(String::as_str))),
         };
         if paste.keys.len() > MOST_KEYS {
             return Err(Refusal::too_many(format!(
@@ -204,8 +204,7 @@ fn report(
         existing.iter().map(|(digest, state)| (digest.as_str(), state.as_str())).collect();
     let mut ids = Vec::new();
     let mut duplicates = Vec::new();
-    for (line, key) in &paste.keys {
-        let digest = key.digest();
+    for Pasted { line, key, digest } in &paste.keys {
         if let Some(id) = new.get(digest.as_str()) {
             ids.push(json!({ "id": id, "hint": key.hint() }));
         } else {

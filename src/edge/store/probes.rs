@@ -1,13 +1,13 @@
 //! Blocked keys about which the provider is to be asked again.
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::{Event, Store, next, number, text};
+use super::{Store, next, number, text};
 use crate::balance::Millis;
 use crate::balance::error::Refusal;
 use crate::balance::key::{EVERY_MODEL, KeyId, Secret};
 use crate::balance::probe::{self, Outcome, PROBES_PER_RUN};
-use worker::wasm_bindgen::JsValue;
 
 /// A blocked key whose time has come.
 pub struct Suspect {
@@ -52,8 +52,8 @@ impl Store {
             .collect())
     }
 
-    /// Writes what the provider answered, in one batch. A key that an administrator changed in the
-    /// meantime is left alone.
+    /// Writes what the provider answered: two statements, however many keys. A key that an
+    /// administrator changed in the meantime is left alone.
     ///
     /// # Errors
     /// When D1 does not take it.
@@ -62,64 +62,49 @@ impl Store {
         answers: &[(Suspect, Outcome, u16, String)],
         now: Millis,
     ) -> Result<(), Refusal> {
-        let mut statements = Vec::new();
+        let mut rows = Vec::with_capacity(answers.len());
+        let mut events = Vec::with_capacity(answers.len());
         for (suspect, outcome, status, message) in answers {
-            let id = number(suspect.id.0);
-            let again = |certain| {
-                let due = probe::due(&suspect.provider, certain, suspect.asked + 1, now);
-                due.map_or(JsValue::NULL, number)
-            };
-            let guard = "WHERE id = ?1 AND state = 'blocked'";
-            let (verdict, reason) = match outcome {
-                Outcome::Restore => {
-                    statements.push(self.statement(
-                        &format!(
-                            "UPDATE provider_keys SET state = 'ready', reason = NULL, certain = 1, \
-                             probes = 0, probe_at = NULL, updated_at = ?2 {guard}"
-                        ),
-                        &[id, number(now)],
-                    )?);
-                    ("restore", "")
-                }
+            let (state, reason, certain, asked, due) = match *outcome {
+                Outcome::Restore => ("ready", None, true, 0, None),
                 Outcome::StillRejected { reason, certain } => {
-                    statements.push(self.statement(
-                        &format!(
-                            "UPDATE provider_keys SET reason = ?3, certain = ?4, probes = probes + 1, \
-                             probe_at = ?5, updated_at = ?2 {guard}"
-                        ),
-                        &[
-                            id,
-                            number(now),
-                            text(reason.as_str()),
-                            number((*certain).into()),
-                            again(*certain),
-                        ],
-                    )?);
-                    ("reject", reason.as_str())
+                    let asked = suspect.asked + 1;
+                    let due = probe::due(&suspect.provider, certain, asked, now);
+                    ("blocked", Some(reason.as_str()), certain, asked, due)
                 }
                 // Nothing was learned, and nothing changed: soon again, without an event.
                 Outcome::Unclear => {
-                    statements.push(self.statement(
-                        &format!("UPDATE provider_keys SET probe_at = ?2 {guard}"),
-                        &[id, number(now + probe::UNCLEAR)],
-                    )?);
+                    rows.push(json!([suspect.id.0, null, null, null, null, now + probe::UNCLEAR]));
                     continue;
                 }
             };
-            statements.push(self.event(&Event {
-                at: now,
-                key: suspect.id,
-                provider: &suspect.provider,
-                model: EVERY_MODEL,
-                status: *status,
-                verdict,
-                reason,
-                message,
-            })?);
+            rows.push(json!([suspect.id.0, state, reason, u8::from(certain), asked, due]));
+            let verdict = if state == "ready" { "restore" } else { "reject" };
+            let reason = reason.unwrap_or_default();
+            events.push(json!([suspect.id.0, suspect.provider, status, verdict, reason, message]));
         }
-        if statements.is_empty() {
-            return Ok(());
-        }
-        self.batch(statements).await.map(|_| ())
+        let [rows, events] = [rows, events].map(|list| text(&Value::Array(list).to_string()));
+        self.batch(vec![
+            // A row without a state says only when to ask again.
+            self.statement(
+                "UPDATE provider_keys SET state = coalesce(new.state, provider_keys.state), \
+                 reason = iif(new.state IS NULL, provider_keys.reason, new.reason), \
+                 certain = coalesce(new.certain, provider_keys.certain), \
+                 probes = coalesce(new.probes, provider_keys.probes), probe_at = new.probe_at, \
+                 updated_at = iif(new.state IS NULL, provider_keys.updated_at, ?2) \
+                 FROM (SELECT value ->> 0 AS id, value ->> 1 AS state, value ->> 2 AS reason, \
+                 value ->> 3 AS certain, value ->> 4 AS probes, value ->> 5 AS probe_at FROM json_each(?1)) AS new \
+                 WHERE provider_keys.id = new.id AND provider_keys.state = 'blocked'",
+                &[rows, number(now)],
+            )?,
+            self.statement(
+                "INSERT INTO events (at, key_id, provider, model, status, verdict, reason, message) \
+                 SELECT ?2, value ->> 0, value ->> 1, ?3, value ->> 2, value ->> 3, value ->> 4, value ->> 5 \
+                 FROM json_each(?1)",
+                &[events, number(now), text(EVERY_MODEL)],
+            )?,
+        ])
+        .await
+        .map(|_| ())
     }
 }

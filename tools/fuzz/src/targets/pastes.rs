@@ -26,8 +26,9 @@ fn check(input: &Input) -> Result<(), String> {
     let text = input.text("text");
     let paste = read(&text);
     let lines = text.lines().count();
-    let keys: Vec<&str> = paste.keys.iter().map(|(_, key)| key.expose()).collect();
-    for (line, key) in paste.keys.iter().chain(&paste.repeated) {
+    let keys: Vec<&str> = paste.keys.iter().map(|it| it.key.expose()).collect();
+    let once = paste.keys.iter().map(|it| (&it.line, &it.key));
+    for (line, key) in once.chain(paste.repeated.iter().map(|(line, key)| (line, key))) {
         let key = key.expose();
         let good =
             key.bytes().all(|byte| byte.is_ascii_graphic()) && (8..=4096).contains(&key.len());
@@ -46,6 +47,6 @@ fn check(input: &Input) -> Result<(), String> {
     let plain: Vec<&str> =
         keys.into_iter().filter(|key| !key.starts_with('#') && !key.starts_with("//")).collect();
     let again = read(&plain.join("\n"));
-    let same = again.keys.iter().map(|(_, key)| key.expose()).eq(plain.iter().copied());
+    let same = again.keys.iter().map(|it| it.key.expose()).eq(plain.iter().copied());
     ensure(same && again.invalid.is_empty(), "what was read is read again", || format!("{plain:?}"))
 }
