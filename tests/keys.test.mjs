@@ -483,6 +483,7 @@ describe('mistakes of the caller', () => {
       assert.equal(answer.status, status, `${provider}: ${answer.text}`);
       assert.equal(await world.sim.count({ provider }), 1, provider);
       await assertUntouched(...keys);
+      await eventually(() => world.stdio.includes(`"${provider} ${status}"`) && world.stdio.includes('refused for the place'));
     }
   });
 });

@@ -219,6 +219,10 @@ impl<'a> Journey<'a> {
         let change = self.target.change(attempt, verdict, at, self.settings.policy);
         let shape = Shape::of(failure.status, &failure.head);
         let (next, due) = self.course.take(attempt.key, verdict, change, shape, seed());
+        if matches!(verdict, Verdict::Egress) {
+            let what = format!("{} {}", self.target.provider, failure.status);
+            respond::log("refused for the place that the request left from", &what);
+        }
         let held = matches!(verdict, Verdict::Reject { certain: false, .. });
         if held || due.is_some() {
             let words = words_of(&failure.head, secret);
