@@ -8,7 +8,7 @@ use super::key::KeyId;
 use super::pick::{Pick, pick};
 use super::snapshot::{Change, Snapshot};
 use super::verdict::Verdict;
-use super::{Millis, SECOND};
+use super::{MINUTE, Millis, SECOND};
 
 /// Keys that one client request may use when `MAX_ATTEMPTS` does not say.
 pub const DEFAULT_MAX_ATTEMPTS: u32 = 12;
@@ -23,6 +23,9 @@ const MAX_UNCERTAIN_RETRIES: u32 = 1;
 const FIRST_PAUSE: Millis = 200;
 /// A caller waits no longer than this between two attempts, whatever the provider asks for.
 const LONGEST_PAUSE: Millis = 5 * SECOND;
+/// No attempt begins later than this after the request: most clients have given up by then, and what
+/// is left is to pay for answers that nobody reads. One attempt may take as long as its provider does.
+const LONGEST_COURSE: Millis = 5 * MINUTE;
 /// So many different keys rejected alike, and none accepted: it is not the keys.
 const MASS_FAILURE: usize = 3;
 
@@ -177,6 +180,15 @@ impl Course {
         }
     }
 
+    /// [`Next`] as it is when the request began at `began` and it is now `now`.
+    #[must_use]
+    pub const fn in_time(next: Next, began: Millis, now: Millis) -> Next {
+        match next {
+            Next::TryNext { .. } if now.saturating_sub(began) >= LONGEST_COURSE => Next::GiveUp,
+            _ => next,
+        }
+    }
+
     /// The request is over: what becomes of the rejections that were held back.
     ///
     /// If another key was let in, the rejected ones were at fault. If none was and at least
@@ -328,6 +340,14 @@ mod tests {
             assert_eq!(retries(paid, &TIMEOUT), 0, "{paid}");
             assert_eq!(retries(paid, &OVERLOADED), 2, "{paid}");
         }
+    }
+
+    #[test]
+    fn no_attempt_begins_after_the_longest_course() {
+        let another = Next::TryNext { after: 7 };
+        assert_eq!(Course::in_time(another, 1_000, 1_000 + LONGEST_COURSE - 1), another);
+        assert_eq!(Course::in_time(another, 1_000, 1_000 + LONGEST_COURSE), Next::GiveUp);
+        assert_eq!(Course::in_time(Next::Return, 0, LONGEST_COURSE), Next::Return);
     }
 
     #[test]

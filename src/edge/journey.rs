@@ -32,6 +32,7 @@ pub struct Journey<'a> {
     /// The path behind the provider's segment.
     pub path: &'a str,
     course: Course,
+    began: Millis,
     target: &'a Target,
     settings: &'a Settings,
     store: &'a Store,
@@ -109,6 +110,7 @@ impl<'a> Journey<'a> {
             credential: api.row,
             path: &api.path,
             course: Course::new(method, &api.path, settings.max_attempts),
+            began: now(),
             target,
             settings,
             store,
@@ -231,13 +233,14 @@ impl<'a> Journey<'a> {
                 None => self.heard.push((attempt.key, failure.status, words)),
             }
         }
-        next
+        Course::in_time(next, self.began, at)
     }
 
     /// No answer at all: the connection broke, or the caller hung up.
     pub fn lost(&mut self, attempt: &Try) -> Next {
         let lost = Verdict::Transient { elsewhere: true, after: 0, unexecuted: false };
-        self.course.take(attempt.key, &lost, None, Shape::NONE, seed()).0
+        let (next, _) = self.course.take(attempt.key, &lost, None, Shape::NONE, seed());
+        Course::in_time(next, self.began, attempt.ended)
     }
 
     /// The key could not even be sent. It came with an old database; none is added like that.
