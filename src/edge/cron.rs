@@ -10,12 +10,12 @@ use super::pool;
 use super::respond::log;
 use super::store::Store;
 use super::store::probes::Suspect;
-use super::upstream::{self, Failure};
+use super::upstream::{self, Failure, Unsent};
 use crate::balance::classify::{self, Answer};
 use crate::balance::error::Refusal;
 use crate::balance::key::EVERY_MODEL;
 use crate::balance::probe::{self, Outcome};
-use crate::balance::verdict::Verdict;
+use crate::balance::verdict::{Reason, Verdict};
 use crate::balance::{gateway, provider};
 
 /// Fills in digests of keys that were taken over, forgets what nobody needs, and asks providers
@@ -76,8 +76,14 @@ async fn ask(suspect: &Suspect, base: &str, settings: &Settings) -> (Outcome, u1
         )
     });
     let Ok(outgoing) = sent else { return (Outcome::Unclear, 0, String::new()) };
-    let Ok(response) = outgoing.send(row, path, &suspect.secret).await else {
-        return (Outcome::Unclear, 0, String::new());
+    let response = match outgoing.send(row, path, &suspect.secret).await {
+        Ok(response) => response,
+        Err(Unsent::Lost(_)) => return (Outcome::Unclear, 0, String::new()),
+        // Asking again soon would only take the place of a key that can be asked about.
+        Err(Unsent::BadKey) => {
+            let outcome = Outcome::StillRejected { reason: Reason::Invalid, certain: true };
+            return (outcome, 0, String::new());
+        }
     };
     let mut failure = Failure::read(response).await;
     failure.discard();

@@ -217,43 +217,46 @@ impl<'a> Journey<'a> {
         failure: &Failure,
         verdict: &Verdict,
     ) -> Next {
-        let at = attempt.ended;
-        let change = self.target.change(attempt, verdict, at, self.settings.policy);
-        let shape = Shape::of(failure.status, &failure.head);
-        let (next, due) = self.course.take(attempt.key, verdict, change, shape, seed());
         if matches!(verdict, Verdict::Egress) {
             let what = format!("{} {}", self.target.provider, failure.status);
             respond::log("refused for the place that the request left from", &what);
         }
-        let held = matches!(verdict, Verdict::Reject { certain: false, .. });
-        if held || due.is_some() {
-            let words = words_of(&failure.head, secret);
-            match due {
-                Some(change) => self.target.record(change, at, failure.status, words),
-                None => self.heard.push((attempt.key, failure.status, words)),
-            }
-        }
-        Course::in_time(next, self.began, at)
+        let shape = Shape::of(failure.status, &failure.head);
+        self.react(attempt, verdict, shape, failure.status, || words_of(&failure.head, secret))
     }
 
     /// No answer at all: the connection broke, or the caller hung up.
     pub fn lost(&mut self, attempt: &Try) -> Next {
         let lost = Verdict::Transient { elsewhere: true, after: 0, unexecuted: false };
-        let (next, _) = self.course.take(attempt.key, &lost, None, Shape::NONE, seed());
-        Course::in_time(next, self.began, attempt.ended)
+        self.react(attempt, &lost, Shape::NONE, 0, String::new)
     }
 
     /// The key could not even be sent. It came with an old database; none is added like that.
     pub fn unusable(&mut self, attempt: &Try) -> Next {
         let verdict = Verdict::Reject { reason: Reason::Invalid, certain: true };
+        let words = || "The key has characters that cannot be sent. Add it again.".to_owned();
+        self.react(attempt, &verdict, Shape::NONE, 0, words)
+    }
+
+    /// Takes the verdict of an attempt that brought no success: changes its key, or holds that back,
+    /// and says what to do with the request. `words` are only asked for when they are kept.
+    fn react(
+        &mut self,
+        attempt: &Try,
+        verdict: &Verdict,
+        shape: Shape,
+        status: u16,
+        words: impl FnOnce() -> String,
+    ) -> Next {
         let at = attempt.ended;
-        let change = self.target.change(attempt, &verdict, at, self.settings.policy);
-        let (next, due) = self.course.take(attempt.key, &verdict, change, Shape::NONE, seed());
+        let change = self.target.change(attempt, verdict, at, self.settings.policy);
+        let (next, due) = self.course.take(attempt.key, verdict, change, shape, seed());
         if let Some(change) = due {
-            let words = "The key has characters that cannot be sent. Add it again.";
-            self.target.record(change, at, 0, words.to_owned());
+            self.target.record(change, at, status, words());
+        } else if matches!(verdict, Verdict::Reject { certain: false, .. }) {
+            self.heard.push((attempt.key, status, words()));
         }
-        next
+        Course::in_time(next, self.began, at)
     }
 
     /// Looks into a success if that is wanted. An error that it hides, or nothing in it, makes it a
