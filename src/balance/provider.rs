@@ -4,6 +4,9 @@
 //! Cloudflare's page of each provider (`developers.cloudflare.com/ai-gateway/usage/providers/`)
 //! and, where those are silent, from the provider's own API reference.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 use super::clock;
 use super::dialect::Dialect;
 use super::{DAY, Millis};
@@ -500,11 +503,34 @@ impl Eq for Provider {}
 impl Provider {
     /// The header that carries `key` on a request to `path` (as in [`super::route::ApiRoute`]).
     pub fn credential(&self, path: &str, key: &str) -> (&'static str, String) {
+        if let Some(account) = service_account(key) {
+            return (BEARER.name, [BEARER.scheme, &for_gateway(account, path)].concat());
+        }
         let bearer = self.bearer_paths.iter().any(|start| starts_with_segments(path, start))
             || self.bearer_keys.iter().any(|start| key.starts_with(start));
         let header = if bearer { BEARER } else { self.key_header };
         (header.name, [header.scheme, key].concat())
     }
+}
+
+/// A Google service account, if that is what the key is: its file, which is a JSON object.
+fn service_account(key: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
+    // No other key begins like this, and none costs more than a look at its first byte.
+    if !key.starts_with('{') {
+        return None;
+    }
+    serde_json::from_str(key).ok()
+}
+
+/// A service account as the gateway takes it: the file in base64, with the region of the request in
+/// it (`developers.cloudflare.com/ai-gateway/usage/providers/vertex/`). The gateway makes an access
+/// token of it and keeps that for its time.
+fn for_gateway(mut account: serde_json::Map<String, serde_json::Value>, path: &str) -> String {
+    let mut segments = path.split('/').skip_while(|segment| *segment != "locations").skip(1);
+    if let Some(region) = segments.next() {
+        account.insert("region".to_owned(), region.into());
+    }
+    BASE64.encode(serde_json::Value::Object(account).to_string())
 }
 
 /// Whether the first segments of `path` are those of `start`.
@@ -764,6 +790,25 @@ mod tests {
             let found = find(slug).unwrap().credential(path, key);
             assert_eq!(found, (name, value.to_owned()), "{slug} {path}");
         }
+    }
+
+    #[test]
+    fn a_service_account_goes_to_the_gateway_with_the_region_of_the_request() {
+        let vertex = find("google-vertex-ai").unwrap();
+        let account = r#"{"type":"service_account","private_key":"-----BEGIN\nEND-----\n"}"#;
+        let region = |path: &str| {
+            let (name, value) = vertex.credential(path, account);
+            assert_eq!(name, "authorization");
+            let sent = BASE64.decode(value.strip_prefix("Bearer ").unwrap()).unwrap();
+            let sent: serde_json::Value = serde_json::from_slice(&sent).unwrap();
+            assert_eq!(sent["private_key"], "-----BEGIN\nEND-----\n");
+            sent["region"].as_str().map(str::to_owned)
+        };
+        let path = "v1/projects/p/locations/europe-west4/publishers/google/models/m:generateContent";
+        assert_eq!(region(path).as_deref(), Some("europe-west4"));
+        assert_eq!(region("v1/projects/p"), None);
+        let token = ("authorization", "Bearer ya29.token".to_owned());
+        assert_eq!(vertex.credential("v1/x", "ya29.token"), token);
     }
 
     #[test]
