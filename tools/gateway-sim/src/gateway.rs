@@ -88,7 +88,10 @@ pub async fn handle(
     } else {
         simulator.keys.get(&call.slug, text)
     };
-    let state = key.as_ref().map_or(KeyState::Invalid, |key| key.state(call.model()));
+    let state = key
+        .as_ref()
+        .filter(|key| key.at_home(call.place()))
+        .map_or(KeyState::Invalid, |key| key.state(call.model()));
     let mut wait = Duration::from_millis(key.as_ref().map_or(0, |key| key.settings.delay_ms));
     if state == KeyState::Slow && wait.is_zero() {
         wait = SLOW;

@@ -45,6 +45,8 @@ pub struct KeySettings {
     pub delay_ms: u64,
     /// Keys of one project share one count.
     pub project: Option<String>,
+    /// The only place where the key is known: an Azure resource, a project of Vertex.
+    pub home: Option<String>,
 }
 
 /// What differs for one model.
@@ -76,6 +78,14 @@ impl Key {
             own.unwrap_or_default()
         } else {
             self.settings.state
+        }
+    }
+
+    /// Whether the key is known where the request goes.
+    pub fn at_home(&self, place: Option<&str>) -> bool {
+        match (&self.settings.home, place) {
+            (Some(home), Some(place)) => home == place,
+            _ => true,
         }
     }
 

@@ -84,6 +84,18 @@ impl Call {
         }
     }
 
+    /// Where the request goes, for providers whose keys belong to a place.
+    pub fn place(&self) -> Option<&str> {
+        let mut segments = self.rest.split('/');
+        match self.provider.slug {
+            "azure-openai" => segments.next(),
+            "google-vertex-ai" => {
+                segments.find(|segment| *segment == "projects").and(segments.next())
+            }
+            _ => None,
+        }
+    }
+
     /// The path with what Google's OpenAI layer is reached under.
     pub fn is_gemini_openai_layer(&self) -> bool {
         self.slug == "google-ai-studio" && gemini_openai_path(&self.rest).is_some()
@@ -144,6 +156,9 @@ pub fn key(
     let openai_layer = provider.slug == "google-ai-studio" && gemini_openai_path(rest).is_some();
     let place = if compat || openai_layer { bearer } else { provider.key };
     let found = key_at(place, headers);
+    if provider.slug == "google-vertex-ai" {
+        return found.map(|key| service_account(&key, rest).unwrap_or(key));
+    }
     if found.is_none() && provider.slug == "google-ai-studio" && !compat && !openai_layer {
         return query
             .iter()
@@ -151,6 +166,18 @@ pub fn key(
             .map(|(_, value)| value.clone());
     }
     found
+}
+
+/// The text of a service account that was sent in base64. The gateway makes a token of it for the
+/// region that it names; one without, or with another than the path's, stays what it is: no key.
+fn service_account(sent: &str, rest: &str) -> Option<String> {
+    use base64::Engine as _;
+    let decoded = base64::engine::general_purpose::STANDARD.decode(sent).ok()?;
+    let mut account: Value = serde_json::from_slice(&decoded).ok()?;
+    let region = account.as_object_mut()?.remove("region")?;
+    let mut segments = rest.split('/');
+    let location = segments.find(|segment| *segment == "locations").and(segments.next())?;
+    (region.as_str() == Some(location)).then(|| account.to_string())
 }
 
 fn key_at(place: KeyPlace, headers: &HeaderMap) -> Option<String> {
