@@ -804,7 +804,8 @@ mod tests {
             assert_eq!(sent["private_key"], "-----BEGIN\nEND-----\n");
             sent["region"].as_str().map(str::to_owned)
         };
-        let path = "v1/projects/p/locations/europe-west4/publishers/google/models/m:generateContent";
+        let path =
+            "v1/projects/p/locations/europe-west4/publishers/google/models/m:generateContent";
         assert_eq!(region(path).as_deref(), Some("europe-west4"));
         assert_eq!(region("v1/projects/p"), None);
         let token = ("authorization", "Bearer ya29.token".to_owned());
