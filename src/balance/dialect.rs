@@ -86,7 +86,7 @@ fn openai(refusal: &Refusal) -> serde_json::Value {
     let (kind, code) = match refusal.kind {
         // What OpenAI itself says to a wrong key, and what clients look for.
         Kind::UnknownToken => ("invalid_request_error", "invalid_api_key"),
-        Kind::Exhausted { .. } | Kind::GatewayLimited => {
+        Kind::Exhausted { .. } | Kind::GatewayLimited | Kind::TokenLimited => {
             ("rate_limit_error", "rate_limit_exceeded")
         }
         Kind::OutOfScope => ("permission_error", refusal.kind.code()),
@@ -100,11 +100,13 @@ fn openai(refusal: &Refusal) -> serde_json::Value {
 fn gemini_status(kind: Kind) -> &'static str {
     match kind {
         Kind::BadRequest | Kind::TooLarge => "INVALID_ARGUMENT",
-        Kind::NoToken | Kind::UnknownToken | Kind::ExpiredToken => "UNAUTHENTICATED",
+        Kind::NoToken | Kind::UnknownToken | Kind::ExpiredToken | Kind::DisabledToken => {
+            "UNAUTHENTICATED"
+        }
         Kind::OutOfScope => "PERMISSION_DENIED",
         Kind::NotFound => "NOT_FOUND",
         Kind::MethodNotAllowed => "UNIMPLEMENTED",
-        Kind::Exhausted { .. } | Kind::GatewayLimited => "RESOURCE_EXHAUSTED",
+        Kind::Exhausted { .. } | Kind::GatewayLimited | Kind::TokenLimited => "RESOURCE_EXHAUSTED",
         Kind::NoKeys | Kind::NoAuthKey | Kind::GatewayMisconfigured => "UNAVAILABLE",
         Kind::UpstreamUnreachable | Kind::StoreUnavailable => "UNAVAILABLE",
         Kind::Timeout => "DEADLINE_EXCEEDED",
@@ -135,11 +137,13 @@ fn gemini_details(refusal: &Refusal) -> serde_json::Value {
 fn anthropic_type(kind: Kind) -> &'static str {
     match kind {
         Kind::BadRequest | Kind::MethodNotAllowed => "invalid_request_error",
-        Kind::NoToken | Kind::UnknownToken | Kind::ExpiredToken => "authentication_error",
+        Kind::NoToken | Kind::UnknownToken | Kind::ExpiredToken | Kind::DisabledToken => {
+            "authentication_error"
+        }
         Kind::OutOfScope => "permission_error",
         Kind::NotFound => "not_found_error",
         Kind::TooLarge => "request_too_large",
-        Kind::Exhausted { .. } | Kind::GatewayLimited => "rate_limit_error",
+        Kind::Exhausted { .. } | Kind::GatewayLimited | Kind::TokenLimited => "rate_limit_error",
         Kind::NoKeys | Kind::UpstreamUnreachable | Kind::StoreUnavailable => "overloaded_error",
         Kind::Timeout => "timeout_error",
         Kind::NoAuthKey | Kind::GatewayMisconfigured | Kind::Internal => "api_error",

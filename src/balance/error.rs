@@ -7,6 +7,7 @@
 //! The inner layers know nothing of HTTP statuses or of the SDK that waits for the answer:
 //! [`Refusal::status`] gives the one, [`super::dialect::body`] speaks to the other.
 
+use super::limit::Reached;
 use super::model::ModelError;
 use super::provider;
 use super::token::TokenError;
@@ -38,6 +39,10 @@ pub enum Kind {
     UnknownToken,
     /// A token of ours whose time is over.
     ExpiredToken,
+    /// A token of ours that an administrator switched off.
+    DisabledToken,
+    /// A token that used up what it may ask for in a minute or a day.
+    TokenLimited,
     /// A good token that may not use this provider or model.
     OutOfScope,
     /// No such address.
@@ -76,12 +81,12 @@ impl Kind {
     pub fn status(self) -> u16 {
         match self {
             Kind::BadRequest => 400,
-            Kind::NoToken | Kind::UnknownToken | Kind::ExpiredToken => 401,
+            Kind::NoToken | Kind::UnknownToken | Kind::ExpiredToken | Kind::DisabledToken => 401,
             Kind::OutOfScope => 403,
             Kind::NotFound => 404,
             Kind::MethodNotAllowed => 405,
             Kind::TooLarge => 413,
-            Kind::Exhausted { .. } | Kind::GatewayLimited => 429,
+            Kind::Exhausted { .. } | Kind::GatewayLimited | Kind::TokenLimited => 429,
             Kind::Internal => 500,
             Kind::GatewayMisconfigured | Kind::UpstreamUnreachable => 502,
             // 401 would tell the client that its token is wrong, which it is not.
@@ -97,6 +102,8 @@ impl Kind {
             Kind::NoToken => "token_missing",
             Kind::UnknownToken => "token_unknown",
             Kind::ExpiredToken => "token_expired",
+            Kind::DisabledToken => "token_disabled",
+            Kind::TokenLimited => "token_limited",
             Kind::OutOfScope => "token_out_of_scope",
             Kind::NotFound => "not_found",
             Kind::MethodNotAllowed => "method_not_allowed",
@@ -153,7 +160,7 @@ impl Refusal {
             Kind::UpstreamUnreachable | Kind::Timeout | Kind::StoreUnavailable | Kind::Internal => {
                 true
             }
-            Kind::Exhausted { .. } => {
+            Kind::Exhausted { .. } | Kind::TokenLimited => {
                 self.retry_after.is_some_and(|seconds| seconds <= LONGEST_SDK_WAIT)
             }
             _ => false,
@@ -190,6 +197,28 @@ impl Refusal {
             Kind::ExpiredToken,
             "This token has expired. Ask the administrator of this One Balance for a new one.",
         )
+    }
+
+    /// A token that is switched off.
+    pub fn disabled_token() -> Self {
+        Refusal::new(
+            Kind::DisabledToken,
+            "This token is switched off. Ask the administrator of this One Balance to enable it.",
+        )
+    }
+
+    /// A token that asked for all that it may.
+    pub fn token_limited(reached: Reached) -> Self {
+        let what = if reached.of_day { "day" } else { "minute" };
+        let mut refusal = Refusal::new(
+            Kind::TokenLimited,
+            format!(
+                "This token has used up its requests of this {what}. Try again in {}.",
+                duration(reached.wait)
+            ),
+        );
+        refusal.retry_after = Some(reached.wait);
+        refusal
     }
 
     /// A token that may not use the provider, or not the model.
@@ -494,6 +523,8 @@ mod tests {
             (Refusal::no_token(), 401, "token_missing"),
             (Refusal::unknown_token(), 401, "token_unknown"),
             (Refusal::expired_token(), 401, "token_expired"),
+            (Refusal::disabled_token(), 401, "token_disabled"),
+            (Refusal::token_limited(Reached { wait: 5, of_day: false }), 429, "token_limited"),
             (Refusal::out_of_scope("openai", Some("m")), 403, "token_out_of_scope"),
             (Refusal::provider_out_of_scope("openai"), 403, "token_out_of_scope"),
             (Refusal::not_found(), 404, "not_found"),

@@ -22,6 +22,10 @@
 //! | [`dialect`] | how do we say an error so that the caller's SDK understands it? |
 //! | [`error`] | what can go wrong on our side |
 //! | [`paste`] | which keys stand in a pasted text? |
+//! | [`import`] | and in a file: CSV, JSON, `.env`, exports? |
+//! | [`session`] | is this browser signed in? |
+//! | [`limit`] | has this client asked too often? |
+//! | [`problem`] | what is an administrator told, in any language? |
 //! | [`gateway`] | where is the AI Gateway? |
 
 pub mod classify;
@@ -30,15 +34,19 @@ pub mod dialect;
 pub mod error;
 pub mod gateway;
 pub mod health;
+pub mod import;
 pub mod key;
+pub mod limit;
 pub mod model;
 pub mod paste;
 pub mod pick;
 pub mod probe;
+pub mod problem;
 pub mod provider;
 pub mod retry;
 pub mod retry_after;
 pub mod route;
+pub mod session;
 pub mod snapshot;
 pub mod token;
 pub mod verdict;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::key::Secret;
+use super::problem::Problem;
 
 /// The most keys that one paste may hold: ten statements of a thousand, within the 50 of a request.
 pub const MOST_KEYS: usize = 10_000;
@@ -65,7 +66,8 @@ pub fn read_items<'a>(items: impl IntoIterator<Item = (usize, &'a str)>) -> Past
         if key.is_empty() {
             continue;
         }
-        if let Some(why) = objection(key) {
+        if let Some(problem) = objection(key) {
+            let why = problem.message;
             paste.invalid.push(Invalid { line, hint: Secret::new(key.to_owned()).hint(), why });
         } else if !seen.insert(key) {
             paste.repeated.push((line, Secret::new(key.to_owned())));
@@ -80,7 +82,7 @@ pub fn read_items<'a>(items: impl IntoIterator<Item = (usize, &'a str)>) -> Past
 
 /// Without the blanks, quotes and marks that come along from files and chats, invisible ones
 /// included.
-fn bare(item: &str) -> &str {
+pub(super) fn bare(item: &str) -> &str {
     item.trim_matches(|c: char| {
         c.is_whitespace()
             || matches!(c, '"' | '\'' | '`' | '[' | ']' | '\u{feff}' | '\u{200b}'..='\u{200d}')
@@ -88,21 +90,23 @@ fn bare(item: &str) -> &str {
 }
 
 /// Why a text cannot be a key. It goes into a header, so that is what it must fit.
-fn objection(key: &str) -> Option<String> {
+pub(super) fn objection(key: &str) -> Option<Problem> {
     if key.chars().any(char::is_whitespace) {
-        return Some("There is a blank inside. Put each key on a line of its own.".to_owned());
+        let sentence = "There is a blank inside. Put each key on a line of its own.";
+        return Some(Problem::new("blank_inside", sentence));
     }
     if let Some(odd) = key.chars().find(|c| !c.is_ascii_graphic()) {
-        return Some(format!(
-            "It has a character that no key has (U+{:04X}). Copy it again.",
-            u32::from(odd)
-        ));
+        let odd = format!("U+{:04X}", u32::from(odd));
+        let sentence = format!("It has a character that no key has ({odd}). Copy it again.");
+        return Some(Problem::new("odd_character", sentence).with("character", odd));
     }
     if key.len() < SHORTEST {
-        return Some(format!("It is shorter than {SHORTEST} characters. Copy the whole key."));
+        let sentence = format!("It is shorter than {SHORTEST} characters. Copy the whole key.");
+        return Some(Problem::new("too_short", sentence).with("least", SHORTEST));
     }
     if key.len() > LONGEST {
-        return Some(format!("It is longer than {LONGEST} characters. That is more than a key."));
+        let sentence = format!("It is longer than {LONGEST} characters. That is more than a key.");
+        return Some(Problem::new("too_long", sentence).with("most", LONGEST));
     }
     None
 }

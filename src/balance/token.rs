@@ -18,6 +18,7 @@
 
 use super::Millis;
 use super::SECOND;
+use super::problem::Problem;
 use super::provider::{self, Provider};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
@@ -102,6 +103,13 @@ impl Scope {
         text.split('&').map(Rule::parse).collect::<Option<Vec<_>>>().map(|rules| Scope { rules })
     }
 
+    /// Its parts: the provider (`*` for every one) and the models (none for every one).
+    pub fn rules(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.rules
+            .iter()
+            .map(|rule| (rule.provider.as_deref().unwrap_or("*"), rule.models.as_slice()))
+    }
+
     /// Whether nothing is forbidden.
     pub fn unrestricted(&self) -> bool {
         self.rules.is_empty() || self.rules.iter().any(|rule| rule.provider.is_none() && rule.all())
@@ -121,6 +129,20 @@ impl Scope {
                 .iter()
                 .filter(|rule| rule.covers(slug))
                 .any(|rule| rule.all() || model.is_some_and(|model| rule.names(model)))
+    }
+}
+
+impl std::fmt::Display for Scope {
+    /// As [`Scope::parse`] reads it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, (provider, models)) in self.rules().enumerate() {
+            f.write_str(if index > 0 { "&" } else { "" })?;
+            f.write_str(provider)?;
+            for model in models {
+                write!(f, ",{model}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -174,6 +196,8 @@ pub struct Token {
     scope: Scope,
     /// From when on it is refused; `None` for never.
     pub expires: Option<Millis>,
+    /// The entry of `AUTH_KEY`, from 1; 0 for a token that is not there.
+    pub entry: u32,
 }
 
 impl std::fmt::Debug for Token {
@@ -194,13 +218,18 @@ pub fn digest(token: &str) -> [u8; 32] {
 impl Token {
     /// A token of which only the digest is known, such as one that was made on the page.
     pub fn new(digest: [u8; 32], scope: Scope, expires: Option<Millis>) -> Self {
-        Token { digest, scope, expires }
+        Token { digest, scope, expires, entry: 0 }
     }
 
     /// A short name for logs: the first 8 hexadecimal digits of the digest. It is the same in
     /// every isolate and tells nothing of a token that cannot be guessed anyway.
     pub fn id(&self) -> String {
         self.digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Its digest, for what is derived from it. Never shown.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
     }
 
     /// What it may be used for.
@@ -264,7 +293,7 @@ pub enum TokenError {
 #[derive(Clone, Debug, Default)]
 pub struct Tokens {
     tokens: Vec<Token>,
-    problems: Vec<String>,
+    problems: Vec<Problem>,
 }
 
 impl Tokens {
@@ -290,7 +319,7 @@ impl Tokens {
 
     /// What looks wrong in `AUTH_KEY`: sentences that name an entry by its position (from 1) and
     /// never repeat any of it.
-    pub fn problems(&self) -> &[String] {
+    pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
@@ -359,26 +388,34 @@ impl Tokens {
 /// cannot be understood lets nobody in.
 pub fn parse(auth_key: &str) -> Tokens {
     let mut out = Tokens::default();
-    for (position, entry) in (1..).zip(auth_key.split(';')) {
+    for (position, entry) in (1u32..).zip(auth_key.split(';')) {
         let entry = entry.trim();
         if entry.is_empty() {
             continue;
         }
-        let mut problem = |what: &str| {
-            out.problems.push(format!("Entry {position} of AUTH_KEY {what}."));
+        let mut problem = |code: &'static str, what: &str| {
+            let sentence = format!("Entry {position} of AUTH_KEY {what}.");
+            out.problems.push(Problem::new(code, sentence).with("entry", position));
         };
         let (entry, late_expiry) = split_expiry(entry);
         let (text, scope) = split_scope(entry);
         let (text, early_expiry) = split_expiry(text);
         if text.is_empty() {
-            problem("has no token in front of its expiry or scope, so it is ignored");
+            problem(
+                "token_ignored",
+                "has no token in front of its expiry or scope, so it is ignored",
+            );
             continue;
         }
         if text.len() < SHORT {
-            problem("is short enough to be guessed; use at least 16 random characters");
+            problem(
+                "token_short",
+                "is short enough to be guessed; use at least 16 random characters",
+            );
         }
         if scope.is_none() && looks_scoped(text) {
             problem(
+                "token_scope_unknown",
                 "looks as if it had a scope, but it names no known provider; the whole entry \
                  counts as a token without limits",
             );
@@ -387,6 +424,7 @@ pub fn parse(auth_key: &str) -> Tokens {
             scope.rules.iter().any(|rule| rule.provider.as_deref() == Some(provider::COMPAT))
         }) {
             problem(
+                "token_scope_compat",
                 "has `compat` in its scope, which allows nothing: name the providers that may be \
                  used, whether through `compat` or not",
             );
@@ -394,17 +432,21 @@ pub fn parse(auth_key: &str) -> Tokens {
         // With two, the earlier counts.
         let expires = early_expiry.into_iter().chain(late_expiry).min();
         if expires.is_some_and(|expires| expires >= FIRST_MILLISECONDS) {
-            problem("has an expiry in milliseconds; it is read as such, but seconds are meant");
+            problem(
+                "token_expiry_milliseconds",
+                "has an expiry in milliseconds; it is read as such, but seconds are meant",
+            );
         }
         let expires = expires.map(|expires| {
             if expires >= FIRST_MILLISECONDS { expires } else { expires.saturating_mul(SECOND) }
         });
-        let token = Token::new(digest(text), scope.unwrap_or_default(), expires);
+        let mut token = Token::new(digest(text), scope.unwrap_or_default(), expires);
+        token.entry = position;
         if out.tokens.iter().any(|known| known.digest == token.digest) {
-            out.problems.push(format!(
-                "Entry {position} of AUTH_KEY has the token of an earlier entry; the first that \
-                 has not expired counts."
-            ));
+            problem(
+                "token_repeated",
+                "has the token of an earlier entry; the first that has not expired counts",
+            );
         }
         out.tokens.push(token);
     }

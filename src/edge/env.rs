@@ -11,6 +11,7 @@ use worker::wasm_bindgen_futures::JsFuture;
 use crate::balance::error::Refusal;
 use crate::balance::gateway;
 use crate::balance::health::{DEFAULT_CONSECUTIVE_429_THRESHOLD, Policy};
+use crate::balance::problem::Problem;
 use crate::balance::retry::DEFAULT_MAX_ATTEMPTS;
 use crate::balance::token::{self, Tokens};
 
@@ -32,8 +33,10 @@ pub struct Settings {
     pub retry_empty: bool,
     /// How verdicts change keys.
     pub policy: Policy,
-    /// Sentences about settings that cannot be what was meant.
-    pub problems: Vec<String>,
+    /// `SESSION_SECRET`: goes into the signature of sessions.
+    pub session_secret: String,
+    /// Settings that cannot be what was meant.
+    pub problems: Vec<Problem>,
 }
 
 thread_local! {
@@ -64,7 +67,9 @@ impl Settings {
             Some(Ok(value)) => value,
             None => default,
             Some(Err(_)) => {
-                problems.push(format!("{name} is not a whole number; {default} is used instead."));
+                let sentence = format!("{name} is not a whole number; {default} is used instead.");
+                let problem = Problem::new("not_a_number", sentence);
+                problems.push(problem.with("name", name).with("used", default));
                 default
             }
         };
@@ -74,25 +79,27 @@ impl Settings {
             None | Some("off" | "false" | "0") => false,
             Some("on" | "true" | "1") => true,
             Some(_) => {
-                problems.push(format!("{name} is neither `on` nor `off`; it is off."));
+                let sentence = format!("{name} is neither `on` nor `off`; it is off.");
+                problems.push(Problem::new("not_on_or_off", sentence).with("name", name));
                 false
             }
         };
         let check_streams = switch("CHECK_STREAMS");
         let retry_empty = switch("RETRY_EMPTY");
         let tokens = token::parse(&text("AUTH_KEY").unwrap_or_default());
-        problems.extend(tokens.problems().iter().map(ToString::to_string));
+        problems.extend(tokens.problems().iter().cloned());
         let gateway = gateway::base(
             text("GATEWAY_URL").as_deref(),
             text("CLOUDFLARE_ACCOUNT_ID").as_deref(),
             text("AI_GATEWAY").as_deref(),
         );
-        problems.extend(gateway.as_ref().err().cloned());
+        problems.extend(gateway.as_ref().err().map(|why| Problem::new("gateway", why.clone())));
         Self {
             tokens,
             gateway,
             gateway_name: gateway::name(text("AI_GATEWAY").as_deref()),
             gateway_authorization: text("AI_GATEWAY_TOKEN").map(|token| format!("Bearer {token}")),
+            session_secret: text("SESSION_SECRET").unwrap_or_default(),
             max_attempts,
             check_streams,
             retry_empty,

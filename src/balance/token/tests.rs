@@ -144,7 +144,7 @@ fn problems_name_the_entry_and_nothing_of_it() {
                             {good};{secret}=compat"
     );
     let tokens = parse(&auth_key);
-    let problems = tokens.problems().join("\n");
+    let problems = tokens.problems().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     for (entry, words) in [
         (2, "guessed"),
         (3, "no known provider"),
@@ -154,7 +154,9 @@ fn problems_name_the_entry_and_nothing_of_it() {
         (7, "`compat`"),
     ] {
         let found = tokens.problems().iter().any(|problem| {
-            problem.starts_with(&format!("Entry {entry} of")) && problem.contains(words)
+            problem.message.starts_with(&format!("Entry {entry} of"))
+                && problem.message.contains(words)
+                && problem.values.get("entry").is_some_and(|value| *value == entry)
         });
         assert!(found, "{entry} {words}: {problems}");
     }
@@ -270,7 +272,7 @@ proptest! {
         }
         let tokens = parse(&format!("first-token-of-many;{entry}; "));
         prop_assert_eq!(tokens.len(), 2);
-        prop_assert_eq!(tokens.problems(), &[] as &[String]);
+        prop_assert!(tokens.problems().is_empty(), "{:?}", tokens.problems());
         let expired = expiry.is_some_and(|expiry| expiry * SECOND <= NOW);
         match tokens.check(&text, NOW) {
             Err(error) => prop_assert!(expired && error == TokenError::Expired, "{:?}", error),

@@ -121,7 +121,7 @@ impl Call<'_> {
             "gateway": gateway,
             "token": { "id": self.token.id(), "expires_at": self.token.expires },
             "version": VERSION,
-            "problems": self.settings.problems,
+            "problems": self.settings.problems.iter().map(|it| &it.message).collect::<Vec<_>>(),
         })
     }
 

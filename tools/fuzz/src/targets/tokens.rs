@@ -49,8 +49,8 @@ fn check(input: &Input) -> Result<(), String> {
         format!("{} of {entries}", tokens.len())
     })?;
     for problem in tokens.problems() {
-        let told = ["9f31c6a2", "c2VjcmV0"].iter().any(|part| problem.contains(part));
-        ensure(!told, "no problem tells a token", || problem.clone())?;
+        let told = ["9f31c6a2", "c2VjcmV0"].iter().any(|part| problem.message.contains(part));
+        ensure(!told, "no problem tells a token", || problem.to_string())?;
     }
     if let Ok(found) = tokens.check(&presented, now) {
         ensure(!found.expired(now), "nobody is let in late", || format!("{found:?}"))?;
