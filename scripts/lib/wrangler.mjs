@@ -3,7 +3,7 @@
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { inRoot } from './paths.mjs';
 import { HOST } from './port.mjs';
-import { keep, mustRun } from './run.mjs';
+import { keep, mustRun, run } from './run.mjs';
 import { say, withoutColour } from './say.mjs';
 
 const LOG = inRoot('.wrangler', 'dev.log');
@@ -16,6 +16,12 @@ const ENV = {
 
 export const wrangler = (args, sentence) =>
   mustRun(process.execPath, [SCRIPT, ...args], { env: ENV }, sentence);
+
+/** What a wrangler command prints on its standard output; empty when it fails. */
+export async function wranglerOutput(args) {
+  const { ok, output } = await run(process.execPath, [SCRIPT, ...args], { env: ENV });
+  return ok ? output.join('\n') : '';
+}
 
 export function wranglerDev({ port, vars }) {
   mkdirSync(inRoot('.wrangler'), { recursive: true });

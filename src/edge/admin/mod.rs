@@ -196,17 +196,21 @@ fn name_of(slug: &str) -> &str {
     provider::find(slug).filter(|row| row.slug == slug).map_or(slug, |row| row.name)
 }
 
-/// Whether the Worker is up and reaches D1. Needs no token and tells nothing else.
+/// Whether the Worker is up and reaches D1, and which deployment this is (a random name that
+/// `npm run deploy` gives it and waits for). Needs no token and tells nothing else.
 pub async fn health(env: &Env) -> Response {
     let store = Store::new(env.d1("DB").ok());
-    match store.ping().await {
-        Ok(()) => respond::json(200, &json!({ "ok": true, "d1": true, "version": VERSION })),
+    let deployment = env.var("DEPLOYMENT").ok().map(|name| name.to_string());
+    let (status, mut health) = match store.ping().await {
+        Ok(()) => (200, json!({ "ok": true, "d1": true, "version": VERSION })),
         Err(refusal) => {
             respond::log("healthz", &refusal.to_string());
-            respond::json(
-                503,
-                &json!({ "ok": false, "d1": false, "version": VERSION, "message": refusal.message }),
-            )
+            let message = refusal.message;
+            (503, json!({ "ok": false, "d1": false, "version": VERSION, "message": message }))
         }
+    };
+    if let Some(deployment) = deployment {
+        health["deployment"] = deployment.into();
     }
+    respond::json(status, &health)
 }
