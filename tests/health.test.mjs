@@ -13,6 +13,7 @@ const world = await startWorld({
     unsafe: { GATEWAY_URL: 'http://evil.example/v1' },
     misnamed: { GATEWAY_URL: undefined, CLOUDFLARE_ACCOUNT_ID: '../x' },
     odd: { MAX_ATTEMPTS: 'many', CONSECUTIVE_429_THRESHOLD: '-1' },
+    named: { DEPLOYMENT: '0123456789abcdef' },
     gone: { GATEWAY_URL: 'http://127.0.0.1:1/v1/a/g' },
   },
   probe: true,
@@ -28,10 +29,16 @@ describe('/healthz', () => {
     const response = await main.send('/healthz', { token: null });
     const text = await response.text();
     assert.equal(response.status, 200, text);
-    const { ok, d1, version, ...rest } = JSON.parse(text);
-    assert.deepEqual([ok, d1, rest], [true, true, {}]);
+    const { ok, d1, version, deployment, ...rest } = JSON.parse(text);
+    assert.deepEqual([ok, d1, deployment, rest], [true, true, null, {}]);
     assert.match(version, /^\d+\.\d+\.\d+$/);
     assert.match(response.headers.get('content-type'), /^application\/json/);
+  });
+
+  test('tells which deployment this is, as npm run deploy named it', async () => {
+    await world.use('named');
+    const answer = await (await world.named.send('/healthz', { token: null })).json();
+    assert.equal(answer.deployment, '0123456789abcdef');
   });
 
   test('says when D1 does not answer', async () => {

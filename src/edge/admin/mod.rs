@@ -201,16 +201,19 @@ fn name_of(slug: &str) -> &str {
 pub async fn health(env: &Env) -> Response {
     let store = Store::new(env.d1("DB").ok());
     let deployment = env.var("DEPLOYMENT").ok().map(|name| name.to_string());
-    let (status, mut health) = match store.ping().await {
-        Ok(()) => (200, json!({ "ok": true, "d1": true, "version": VERSION })),
+    match store.ping().await {
+        Ok(()) => {
+            let health =
+                json!({ "ok": true, "d1": true, "version": VERSION, "deployment": deployment });
+            respond::json(200, &health)
+        }
         Err(refusal) => {
             respond::log("healthz", &refusal.to_string());
-            let message = refusal.message;
-            (503, json!({ "ok": false, "d1": false, "version": VERSION, "message": message }))
+            let health = json!({
+                "ok": false, "d1": false, "version": VERSION, "deployment": deployment,
+                "message": refusal.message,
+            });
+            respond::json(503, &health)
         }
-    };
-    if let Some(deployment) = deployment {
-        health["deployment"] = deployment.into();
     }
-    respond::json(status, &health)
 }
