@@ -27,6 +27,7 @@
 //! | [`limit`] | has this client asked too often? |
 //! | [`problem`] | what is an administrator told, in any language? |
 //! | [`gateway`] | where is the AI Gateway? |
+//! | [`usage`] | how much was used? |
 
 pub mod classify;
 pub mod clock;
@@ -49,6 +50,7 @@ pub mod route;
 pub mod session;
 pub mod snapshot;
 pub mod token;
+pub mod usage;
 pub mod verdict;
 
 /// A point in time: milliseconds since the Unix epoch. Exact in a JavaScript number and in D1.

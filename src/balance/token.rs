@@ -232,6 +232,11 @@ impl Token {
         &self.digest
     }
 
+    /// [`Token::id`] as a number, to count by without a text.
+    pub fn tag(&self) -> u32 {
+        self.digest.iter().take(4).fold(0, |tag, byte| tag << 8 | u32::from(*byte))
+    }
+
     /// What it may be used for.
     pub fn scope(&self) -> &Scope {
         &self.scope

@@ -11,6 +11,7 @@ use super::respond::log;
 use super::store::Store;
 use super::store::probes::Suspect;
 use super::upstream::{self, Failure, Unsent};
+use super::usage;
 use crate::balance::classify::{self, Answer};
 use crate::balance::error::Refusal;
 use crate::balance::key::EVERY_MODEL;
@@ -30,7 +31,9 @@ pub async fn run(env: &Env) {
     };
     pool::flush(&store).await;
     told("keys not adopted", store.adopt().await.map(|_| ()));
+    usage::flush(&store).await;
     told("nothing pruned", store.prune(now()).await);
+    told("no usage pruned", store.prune_usage(now()).await);
     told("blocked keys not asked about", probe_blocked(&store, &settings, env).await);
 }
 

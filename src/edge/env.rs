@@ -8,12 +8,18 @@ use worker::js_sys::{Function, JsString, Promise, Reflect};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
 
+use crate::balance::SECOND;
 use crate::balance::error::Refusal;
 use crate::balance::gateway;
 use crate::balance::health::{DEFAULT_CONSECUTIVE_429_THRESHOLD, Policy};
 use crate::balance::problem::Problem;
 use crate::balance::retry::DEFAULT_MAX_ATTEMPTS;
 use crate::balance::token::{self, Tokens};
+use crate::balance::usage::DEFAULT_INTERVAL;
+
+/// `USAGE_FLUSH_SECONDS` when it is not set.
+#[expect(clippy::cast_possible_truncation, reason = "60")]
+const USAGE_FLUSH_SECONDS: u32 = (DEFAULT_INTERVAL / SECOND) as u32;
 
 /// What the operator configured. A deployment never changes it, so an isolate reads it once.
 pub struct Settings {
@@ -74,6 +80,7 @@ impl Settings {
             }
         };
         let max_attempts = number("MAX_ATTEMPTS", DEFAULT_MAX_ATTEMPTS);
+        super::usage::configure(number("USAGE_FLUSH_SECONDS", USAGE_FLUSH_SECONDS));
         let threshold = number("CONSECUTIVE_429_THRESHOLD", DEFAULT_CONSECUTIVE_429_THRESHOLD);
         let mut switch = |name: &str| match text(name).as_deref() {
             None | Some("off" | "false" | "0") => false,

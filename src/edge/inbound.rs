@@ -56,6 +56,8 @@ pub struct Target {
     pub provider: String,
     /// Its model, or [`EVERY_MODEL`] when the request names none.
     pub model: String,
+    /// Who asks: the token's [`Token::tag`].
+    pub token: u32,
 }
 
 /// Finds the model, and with it the provider of a `compat` request, and checks that the token may
@@ -110,7 +112,8 @@ pub fn target_of(
     if let Some(other) = further.iter().find(|other| !token.allows(&slug, Some(other))) {
         return Err(Refusal::out_of_scope(&slug, Some(other)));
     }
-    Ok(Target { provider: slug, model: model.unwrap_or_else(|| EVERY_MODEL.to_owned()) })
+    let model = model.unwrap_or_else(|| EVERY_MODEL.to_owned());
+    Ok(Target { provider: slug, model, token: token.tag() })
 }
 
 fn scan(body: &ArrayBuffer, mut scanner: Scanner) -> Result<Option<String>, ModelError> {

@@ -12,7 +12,7 @@ use super::inspect::{self, Beginning};
 use super::platform::{now, seed};
 use super::store::{Recorded, Store};
 use super::upstream::Failure;
-use super::{pool, respond};
+use super::{pool, respond, usage};
 use crate::balance::classify::{self, Answer};
 use crate::balance::error::Refusal;
 use crate::balance::health::{self, Attempt, Policy};
@@ -22,6 +22,7 @@ use crate::balance::provider::{self, Provider};
 use crate::balance::retry::{Course, Next, Shape};
 use crate::balance::route::ApiRoute;
 use crate::balance::snapshot::{Change, Snapshot};
+use crate::balance::usage::Outcome;
 use crate::balance::verdict::{Reason, Verdict};
 use crate::balance::{Millis, SECOND};
 
@@ -194,6 +195,7 @@ impl<'a> Journey<'a> {
         let _ = self.course.take(attempt.key, &verdict, None, Shape::NONE, 0);
         let at = attempt.ended;
         self.with_pool(|snapshot| snapshot.succeeded(attempt.key, &self.target.model, at));
+        usage::attempt(self.target, attempt.key, at, Outcome::Success);
         let slug = self.target.provider.as_str();
         if classify::sends_quota_headers(slug) {
             let headers = response.headers();
@@ -249,6 +251,7 @@ impl<'a> Journey<'a> {
         words: impl FnOnce() -> String,
     ) -> Next {
         let at = attempt.ended;
+        usage::attempt(self.target, attempt.key, at, verdict.into());
         let change = self.target.change(attempt, verdict, at, self.settings.policy);
         let (next, due) = self.course.take(attempt.key, verdict, change, shape, seed());
         if let Some(change) = due {

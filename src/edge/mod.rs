@@ -10,6 +10,7 @@
 //! | [`inspect`] | looks into a success, when that is wanted |
 //! | [`respond`] | passes an answer through; makes our own |
 //! | [`pool`] | what this isolate remembers: snapshots, unwritten changes |
+//! | [`usage`] | counts requests, and gives D1 the sums |
 //! | [`store`] | every SQL string |
 //! | [`admin`] | the JSON API of the page, and the page |
 //! | [`cron`] | the scheduled work |
@@ -31,6 +32,7 @@ pub mod proxy;
 pub mod respond;
 pub mod store;
 pub mod upstream;
+pub mod usage;
 
 use std::rc::Rc;
 

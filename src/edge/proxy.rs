@@ -12,7 +12,7 @@ use super::journey::{Journey, Last, words_of};
 use super::platform::{now, pause};
 use super::store::Store;
 use super::upstream::{Failure, Outgoing, Unsent};
-use super::{pool, respond};
+use super::{pool, respond, usage};
 use crate::balance::dialect;
 use crate::balance::error::Refusal;
 use crate::balance::gateway;
@@ -33,13 +33,18 @@ pub async fn proxy(
     let dialect = dialect::of(api.row, &api.path);
     let answer = async {
         let (target, outgoing) = prepare(request, method, &api, settings, env).await?;
-        let stale = pool::ready(&store, &target.provider).await?;
+        let stale = pool::ready(&store, &target.provider)
+            .await
+            .inspect_err(|refusal| usage::request(&target, Err(refusal)))?;
         let mut journey = Journey::new(method, &api, &target, settings, &store, ctx);
         let answer = run(&mut journey, &outgoing).await;
         journey.settle();
+        usage::request(&target, answer.as_ref());
         Ok((answer, target.provider, stale))
     };
-    let answer = match answer.await {
+    let answer = answer.await;
+    usage::behind(ctx, &store);
+    let answer = match answer {
         Ok((answer, provider, stale)) => {
             behind(ctx, store, provider, stale);
             answer

@@ -2,10 +2,11 @@
 //!
 //! This file has what serves requests: reading a provider's keys, and writing what happened to
 //! them. [`keys`] has what the admin API needs, [`probes`] what the cron
-//! does about blocked keys.
+//! does about blocked keys, [`usage`] the roll-ups.
 
 pub mod keys;
 pub mod probes;
+pub mod usage;
 
 use core::pin::pin;
 use std::rc::Rc;
