@@ -7,6 +7,7 @@ import { chromium } from './lib/chromium.mjs';
 import { main } from './lib/main.mjs';
 import { npmPackages } from './lib/npm.mjs';
 import { inRoot } from './lib/paths.mjs';
+import { pythonClients } from './lib/python.mjs';
 import { run } from './lib/run.mjs';
 import { WASM, requireRust, wasmToolchain } from './lib/rust.mjs';
 import { Failure, bold, elapsed, fail, green, say, withoutColour } from './lib/say.mjs';
@@ -37,7 +38,7 @@ const PARTS = {
     ['A glance at damaged input', () => cargo('run', '--locked', '--release', ...FUZZER, '--', '--seconds', FUZZ_SECONDS)],
   ],
   build: [['Build', build]],
-  blackbox: [['Tests of the built Worker', () => blackBox((name) => !isBrowserTest(name), {})]],
+  blackbox: [['Tests of the built Worker', async () => blackBox((name) => !isBrowserTest(name), await withPython())]],
   browser: [['Tests of the page', async () => blackBox(isBrowserTest, { CHROME_PATH: await chromium() })]],
 };
 
@@ -98,6 +99,11 @@ async function testFile(file, env) {
   if (!(await once())) return false;
   unsteady.push(file);
   return true;
+}
+
+async function withPython() {
+  const python = await pythonClients();
+  return python ? { PYTHON_CLIENTS: python } : {};
 }
 
 /** tests/browser.test.mjs and tests/browser-*.test.mjs need a browser. */
