@@ -84,7 +84,7 @@ pub fn read(text: &str) -> (Format, Vec<Entry>) {
     let text = text.trim_start_matches('\u{feff}');
     let start = text.trim_start();
     if start.starts_with(['{', '['])
-        && let Ok(value) = serde_json::from_str::<Value>(start)
+        && let Some(value) = json_of(start)
     {
         let format = if value.get(EXPORT).is_some() { Format::Export } else { Format::Json };
         return (format, read_json(&value));
@@ -96,6 +96,14 @@ pub fn read(text: &str) -> (Format, Vec<Entry>) {
         return (Format::Csv, entries);
     }
     read_lines(text)
+}
+
+/// JSON, or several texts of it one behind the other, as files that were pasted together are.
+fn json_of(text: &str) -> Option<Value> {
+    let values: Result<Vec<Value>, _> =
+        serde_json::Deserializer::from_str(text).into_iter().collect();
+    let mut values = values.ok()?;
+    if values.len() > 1 { Some(Value::Array(values)) } else { values.pop() }
 }
 
 /// The member that tells our own export.
@@ -382,6 +390,17 @@ fn walk(value: &Value, provider: Option<&str>, bare: bool, entries: &mut Vec<Ent
 
 /// The entry of an object that has a key in it.
 fn of_object(map: &Map<String, Value>, provider: Option<&str>) -> Option<Entry> {
+    if provider::is_service_account(map) {
+        let text = |name: &str| map.get(name).and_then(Value::as_str).map(note);
+        return Some(Entry {
+            key: provider::key_of_service_account(map),
+            provider: Some(provider.unwrap_or(provider::VERTEX).to_owned()),
+            remark: text("client_email"),
+            // A quota of Vertex AI is its project's.
+            project: text("project_id"),
+            ..Entry::default()
+        });
+    }
     let mut entry = Entry { provider: provider.map(str::to_owned), ..Entry::default() };
     let mut found = false;
     for (name, value) in map {

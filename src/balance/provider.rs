@@ -15,6 +15,9 @@ use super::{DAY, Millis};
 /// own: the provider is the prefix of the model's name.
 pub const COMPAT: &str = "compat";
 
+/// Where service accounts of Google belong.
+pub const VERTEX: &str = "google-vertex-ai";
+
 /// The model prefix of a gateway's dynamic route (`dynamic/{route}`). It runs on keys that are
 /// stored at the gateway, so there is none of ours to add and none to judge.
 pub const DYNAMIC: &str = "dynamic";
@@ -95,6 +98,8 @@ pub struct Provider {
     pub bearer_paths: &'static [&'static str],
     /// Beginnings of keys that are an `Authorization: Bearer` all the same.
     pub bearer_keys: &'static [&'static str],
+    /// Keys can be service accounts of Google, which go to the gateway with the request's region.
+    pub service_accounts: bool,
     /// Where its requests name the model, in the order in which to look.
     pub model_in: &'static [ModelIn],
     /// The shape of its errors. [`super::dialect::of`] knows the exceptions.
@@ -131,6 +136,7 @@ const USUAL: Provider = Provider {
     key_header: BEARER,
     bearer_paths: &[],
     bearer_keys: &[],
+    service_accounts: false,
     model_in: OPENAI_MODEL,
     dialect: Dialect::OpenAi,
     direct_base: None,
@@ -151,6 +157,9 @@ const OPENAI_MODEL: &[ModelIn] = &[
     ModelIn::Field("model"),
     ModelIn::Query("model"),
 ];
+
+/// How the base64 of a JSON object begins.
+const SERVICE_ACCOUNT: &str = "eyJ";
 
 /// Every provider with a segment of its own, in the order in which the page offers them.
 static PROVIDERS: &[Provider] = &[
@@ -316,14 +325,15 @@ static PROVIDERS: &[Provider] = &[
         ..USUAL
     },
     Provider {
-        slug: "google-vertex-ai",
+        slug: VERTEX,
         name: "Google Vertex AI",
+        service_accounts: true,
         model_in: &[
             ModelIn::Path("*/projects/*/locations/*/publishers/*/models/{:}"),
             ModelIn::FieldOn("*/projects/*/locations/*/endpoints/openapi", "model"),
         ],
         dialect: Dialect::Gemini,
-        key_prefixes: &["ya29."],
+        key_prefixes: &["ya29.", SERVICE_ACCOUNT],
         nicknames: &["vertex", "vertex-ai", "google-vertex", "vertexai"],
         version: Some("v1"),
         ..USUAL
@@ -503,7 +513,9 @@ impl Eq for Provider {}
 impl Provider {
     /// The header that carries `key` on a request to `path` (as in [`super::route::ApiRoute`]).
     pub fn credential(&self, path: &str, key: &str) -> (&'static str, String) {
-        if let Some(account) = service_account(key) {
+        if self.service_accounts
+            && let Some(account) = service_account(key)
+        {
             return (BEARER.name, [BEARER.scheme, &for_gateway(account, path)].concat());
         }
         let bearer = self.bearer_paths.iter().any(|start| starts_with_segments(path, start))
@@ -513,13 +525,23 @@ impl Provider {
     }
 }
 
-/// A Google service account, if that is what the key is: its file, which is a JSON object.
+/// The JSON of a Google service account as a key: in base64, so that it has no blanks and no quotes.
+#[must_use]
+pub fn key_of_service_account(account: &serde_json::Map<String, serde_json::Value>) -> String {
+    BASE64.encode(serde_json::Value::Object(account.clone()).to_string())
+}
+
+/// Whether a JSON object is the file of a Google service account.
+#[must_use]
+pub fn is_service_account(object: &serde_json::Map<String, serde_json::Value>) -> bool {
+    object.get("type").and_then(serde_json::Value::as_str) == Some("service_account")
+        && object.contains_key("private_key")
+}
+
+/// The service account that a key is, if it is one.
 fn service_account(key: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
-    // No other key begins like this, and none costs more than a look at its first byte.
-    if !key.starts_with('{') {
-        return None;
-    }
-    serde_json::from_str(key).ok()
+    let json = BASE64.decode(key).ok()?;
+    serde_json::from_slice(&json).ok().filter(is_service_account)
 }
 
 /// A service account as the gateway takes it: the file in base64, with the region of the request in
@@ -796,6 +818,8 @@ mod tests {
     fn a_service_account_goes_to_the_gateway_with_the_region_of_the_request() {
         let vertex = find("google-vertex-ai").unwrap();
         let account = r#"{"type":"service_account","private_key":"-----BEGIN\nEND-----\n"}"#;
+        let account = key_of_service_account(&serde_json::from_str(account).unwrap());
+        let account = account.as_str();
         let region = |path: &str| {
             let (name, value) = vertex.credential(path, account);
             assert_eq!(name, "authorization");

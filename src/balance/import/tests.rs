@@ -102,6 +102,29 @@ fn json() {
 }
 
 #[test]
+fn service_accounts() {
+    let file = r#"{
+        "type": "service_account", "project_id": "mine", "private_key_id": "0", "token_uri": "https://oauth2.googleapis.com/token",
+        "private_key": "-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----\n", "client_email": "a@mine.iam.gserviceaccount.com"
+    }"#;
+    for text in [file.to_owned(), format!("[{file}]"), format!(r#"{{"vertex": [{file}]}}"#)] {
+        let (format, entries) = read(&text);
+        assert_eq!((format, entries.len()), (Format::Json, 1), "{text}");
+        let entry = entries.first().unwrap();
+        assert_eq!(entry.provider.as_deref(), Some("google-vertex-ai"));
+        assert_eq!(entry.remark.as_deref(), Some("a@mine.iam.gserviceaccount.com"));
+        assert_eq!(entry.project.as_deref(), Some("mine"));
+        let judged = judge(&entries, None, 0, 9);
+        assert!(
+            matches!(judged.first(), Some(Status::Key { warnings, .. }) if warnings.is_empty()),
+            "{judged:?}"
+        );
+    }
+    let (_, entries) = read(&format!("{file}\n{}", file.replace("a@", "b@")));
+    assert_eq!(entries.len(), 2, "two files, one behind the other");
+}
+
+#[test]
 fn exports() {
     let text = r#"{"one_balance_export": 1, "keys": [
         {"id": 4, "provider": "openai", "key": "sk-one-0123456789", "remark": "r", "tags": ["a", "b,c", "a"], "project": "p", "priority": -3, "state": "disabled"},
