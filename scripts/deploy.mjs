@@ -3,23 +3,22 @@
 // interrupted anywhere and run again.
 
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Api, needing } from './lib/deploy/api.mjs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { Api, PERMISSIONS, needing } from './lib/deploy/api.mjs';
 import { ask, canAsk } from './lib/deploy/ask.mjs';
 import { backUp, backupsOf, bookmarkOf, createDatabase, lookAtDatabase, migrate, takenOver } from './lib/deploy/database.mjs';
 import { createGateway, lookAtGateway } from './lib/deploy/gateway.mjs';
 import { USAGE, blank, readOptions } from './lib/deploy/options.mjs';
 import { gatewayLeft, rollbackCommands, sayEnd, sayPlan, sayRollback, sayTakenOver } from './lib/deploy/report.mjs';
 import { chooseSecrets, writeCopy } from './lib/deploy/secrets.mjs';
-import { DEFAULT_NAME, chooseVars, configPath, readToml, writeConfig } from './lib/deploy/settings.mjs';
+import { DEFAULT_NAME, chooseVars, configPath, isUpgrading, noteUpgrade, readToml, upgradeTold, writeConfig } from './lib/deploy/settings.mjs';
 import { chooseAccount, requireAlive, signIn } from './lib/deploy/signin.mjs';
 import { lookAtSubdomain, lookAtWorker, registerSubdomain, requireOurs } from './lib/deploy/worker.mjs';
-import { main, onEnd } from './lib/main.mjs';
+import { main } from './lib/main.mjs';
 import { npmPackages } from './lib/npm.mjs';
 import { inRoot } from './lib/paths.mjs';
 import { bold, fail, say, step } from './lib/say.mjs';
+import { scratch } from './lib/scratch.mjs';
 import { wrangler } from './lib/wrangler.mjs';
 import { build } from './build.mjs';
 
@@ -66,24 +65,21 @@ async function ensureSubdomain(plan, options) {
 }
 
 /** Code, secrets, variables and the cron trigger, in one upload. */
-async function upload(plan, config) {
-  const folder = mkdtempSync(join(tmpdir(), 'one-balance-'));
-  const forget = () => rmSync(folder, { recursive: true, force: true });
-  onEnd(forget);
+async function upload({ secrets }, config) {
+  const args = ['deploy', '--config', config];
+  // Its owner's alone, and gone as soon as wrangler is done; what a killed run leaves, the next removes.
+  const file = scratch('secrets.json');
   try {
-    const args = ['deploy', '--config', config];
-    if (Object.keys(plan.secrets.upload).length > 0) {
-      // Only the owner may enter the folder; it is gone as soon as wrangler is done.
-      const file = join(folder, 'secrets.json');
-      writeFileSync(file, JSON.stringify(plan.secrets.upload), { mode: 0o600 });
+    if (Object.keys(secrets.upload).length > 0) {
+      writeFileSync(file, JSON.stringify(secrets.upload), { mode: 0o600 });
       args.push('--secrets-file', file);
     }
     await wrangler(
       args,
-      'The Worker could not be uploaded: see above, and run this again. A token needs the permission Account / Workers Scripts / Edit for it.',
+      `The Worker could not be uploaded: see above, and run this again. (A token needs the permission ${PERMISSIONS.workers} for it.)`,
     );
   } finally {
-    forget();
+    rmSync(file, { force: true });
   }
 }
 
@@ -138,6 +134,7 @@ async function carryOut(plan, options) {
   let bookmark;
   if (database.kind === 'original') {
     backup = await step('Exporting the database', '', () => backUp(database, config));
+    noteUpgrade(config);
   }
   if (database.pending.length > 0) {
     if (database.kind !== 'none' && database.kind !== 'empty') bookmark = await bookmarkOf(api, account.id, database.id);
@@ -153,11 +150,11 @@ async function carryOut(plan, options) {
   await step('Uploading the Worker', '10 seconds', () => upload(plan, config));
   const answered = await step('Waiting for the Worker to answer', '', () => waitHealthy(url, deployment));
 
-  // A Worker of the original with our tables: an earlier run was interrupted after the migration.
-  const takesOver = database.kind === 'original' || (worker.kind === 'original' && database.kind === 'ours');
-  if (takesOver) {
+  // Also when it was an earlier run that took over, and did not get as far as this.
+  if (isUpgrading(config) || (worker.kind === 'original' && database.kind === 'ours')) {
     backup ??= backupsOf(database).at(-1);
     sayTakenOver(await needing('d1', 'read the database', api, () => takenOver(api, account.id, database.id)));
+    upgradeTold(config);
   }
   sayEnd({ url, answered, left: [...gatewayLeft(account, gateway, created), ...secrets.left], newToken: secrets.newToken });
   sayRollback(rollbackCommands({ config, version: worker.version, bookmark }), { bookmark, backup });

@@ -2,40 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { existsSync, statSync } from 'node:fs';
-import { after, describe, test } from 'node:test';
-import { Clone } from './cloudflare/clone.mjs';
-import { FakeCloudflare, active } from './cloudflare/fake.mjs';
+import { describe, test } from 'node:test';
+import { active } from './cloudflare/fake.mjs';
 import { COOLINGS, KEYS, ORIGINAL, originalWorker } from './cloudflare/original.mjs';
+import { bindings, changesOf, database, script, startCloudflare, succeeds } from './cloudflare/world.mjs';
 
-const cloudflare = await FakeCloudflare.start();
-const clones = [];
-after(async () => {
-  for (const clone of clones) clone.remove();
-  await cloudflare.stop();
-  assert.deepEqual(cloudflare.strange, [], 'calls that the real Cloudflare may not know either');
-});
-
-function world(options) {
-  const account = cloudflare.account('Mine', options);
-  const token = cloudflare.token({ accounts: [account.id] });
-  const clone = new Clone(cloudflare);
-  clones.push(clone);
-  const env = { CLOUDFLARE_API_TOKEN: token, WORKER_URL: clone.workerUrl(account) };
-  const deploy = (more = {}, args) => clone.deploy({ env: { ...env, ...more }, ...(args ? { args } : {}) });
-  return { account, clone, env, deploy };
-}
-
-/** Runs it, and expects that it goes well. */
-async function succeeds(run) {
-  const result = await run;
-  assert.equal(result.code, 0, result.text);
-  return result.text;
-}
-
-const script = (account, name = 'one-balance') => account.scripts.get(name);
-const bindings = (account, name) => Object.fromEntries(active(script(account, name)).bindings.map((one) => [one.name, one]));
-const database = (account, name = 'one-balance') => [...account.databases.values()].find((one) => one.name === name);
-const changesOf = (account) => cloudflare.changes.filter(({ path }) => path.includes(account.id)).length;
+const { cloudflare, world } = await startCloudflare();
 
 /** The commands that it prints for going back, as they stand there. */
 const printedCommands = (text) => text.split('\n').map((line) => line.trim()).filter((line) => line.startsWith('npx wrangler '));
@@ -142,17 +114,17 @@ describe('npm run deploy', { concurrency: 2 }, () => {
     const old = await cloudflare.database(account, 'one-balance', ORIGINAL);
     originalWorker(cloudflare, account, old, 'sk-the-tokens-of-old');
     const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-    for (const run of [deploy({}, ['--dry-run']), clone.run(npm, ['run', 'deploy', '--dry-run'], env), clone.run(npm, ['run', 'deploy', '--', '--dry-run'], env)]) {
+    for (const run of [deploy({ args: ['--dry-run'] }), clone.run(npm, ['run', 'deploy', '--dry-run'], env), clone.run(npm, ['run', 'deploy', '--', '--dry-run'], env)]) {
       const text = await succeeds(run);
       assert.match(text, /with 4 keys: exported into backups\/ first, then taken over/);
       assert.match(text, /dry run: nothing was changed/);
     }
-    assert.equal(changesOf(account), 0);
+    assert.deepEqual(changesOf(cloudflare, account), []);
     assert.equal(existsSync(clone.path('backups')), false);
     assert.equal(existsSync(clone.path('.wrangler', 'one-balance')), false);
-    const wrong = await deploy({}, ['--dryrun']);
+    const wrong = await deploy({ args: ['--dryrun'] });
     assert.equal(wrong.code, 1);
     assert.match(wrong.text, /--dryrun means nothing here, so nothing was done/);
-    assert.equal(changesOf(account), 0);
+    assert.deepEqual(changesOf(cloudflare, account), []);
   });
 });

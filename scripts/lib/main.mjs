@@ -32,11 +32,6 @@ const isStarted = (url) =>
 
 let stopping = false;
 
-const endings = [];
-
-/** Work for the end of the script, however it ends, short of being killed. */
-export const onEnd = (work) => endings.push(work);
-
 /** Whether the script is ending because it was asked to. */
 export const stopped = () => stopping;
 
@@ -45,7 +40,6 @@ export function interrupt(signal) {
   stopping = true;
   clearStatus();
   endAll();
-  for (const work of endings) work();
   process.exitCode = signal === 'SIGINT' ? 130 : 143;
 }
 

@@ -5,7 +5,7 @@
 //   const cloudflare = await FakeCloudflare.start();
 //   const account = cloudflare.account('A name');
 //   const token = cloudflare.token({ lacks: ['d1:write'] });
-//   cloudflare.after = (call) => {};   // when a call was carried out, before it is answered
+//   account.after = (call) => {};      // when a call was carried out, before it is answered
 
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -60,8 +60,6 @@ export class FakeCloudflare {
     this.exports = new Map();
     this.calls = [];
     this.strange = [];
-    this.after = undefined;
-    this.before = undefined;
     this.stale = 0;
   }
 
@@ -104,15 +102,17 @@ export class FakeCloudflare {
       response.end(type === 'application/json' ? JSON.stringify(value) : value);
     };
     if (call.path.startsWith('/__exports/')) {
+      this.calls.push(call);
       const text = this.exports.get(call.path);
       return text === undefined ? send(404, {}) : send(200, text, 'application/sql');
     }
     if (call.path.startsWith('/__workers/')) return this.worker(call, send);
     this.calls.push(call);
     try {
-      await this.before?.(call);
+      const account = this.accounts.get(call.path.split('/')[2]);
+      await account?.before?.(call);
       const result = await this.answer(call, request.headers, body);
-      await this.after?.(call);
+      await account?.after?.(call);
       const { result_info, ...rest } = result?.result_info ? result : { result };
       send(200, { success: true, errors: [], messages: [], ...rest, ...(result_info ? { result_info } : {}) });
     } catch (error) {
@@ -257,6 +257,7 @@ export class FakeCloudflare {
         return described(database);
       case 'POST /query': {
         const { sql, params } = JSON.parse(body);
+        call.sql = sql;
         const reads = statements(sql).every((one) => /^SELECT\b/i.test(one));
         may(reads ? 'read' : 'write');
         return (await this.run(database, sql, params)).map(({ results, success, meta }) => ({ results, success, meta }));

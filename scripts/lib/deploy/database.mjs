@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { inRoot } from '../paths.mjs';
 import { fail } from '../say.mjs';
 import { wrangler } from '../wrangler.mjs';
-import { needing } from './api.mjs';
+import { PERMISSIONS, needing } from './api.mjs';
 import { DATABASE, DEFAULT_NAME } from './settings.mjs';
 
 /** Copies of what must not be lost. Ignored by git. */
@@ -104,7 +104,7 @@ export async function backUp(database, config) {
   const part = inRoot(`${file}.part`);
   await wrangler(
     ['d1', 'export', DATABASE, '--remote', '--output', part, '--config', config],
-    `The database could not be exported, so nothing was changed: see above. A token needs the permission Account / D1 / Edit for it.`,
+    `The database could not be exported, so nothing was changed: see above. (A token needs the permission ${PERMISSIONS.d1} for it.)`,
   );
   if (!existsSync(part)) fail('The database could not be exported, so nothing was changed: wrangler wrote no file.');
   chmodSync(part, 0o600); // it holds every key
@@ -125,7 +125,7 @@ export const bookmarkOf = (api, account, id) =>
 export const migrate = (config) =>
   wrangler(
     ['d1', 'migrations', 'apply', DATABASE, '--remote', '--config', config],
-    'The database could not be migrated: see above. A migration that fails changes nothing; run this again when its cause is gone.',
+    `The database could not be migrated: see above. A migration that fails changes nothing; run this again when its cause is gone. (A token needs the permission ${PERMISSIONS.d1} for it.)`,
   );
 
 /** What has come over from the original: keys by provider and state, and running coolings. */

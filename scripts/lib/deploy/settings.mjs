@@ -1,11 +1,12 @@
 // The repository's wrangler.toml, what it may not contain, and the configuration that is made of it
 // for one account. The file itself is never changed.
 
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { inRoot, root } from '../paths.mjs';
 import { fail } from '../say.mjs';
+import { parseToml } from '../toml.mjs';
 import { blank } from './options.mjs';
 
 /** What goes up as a secret and never as a plain variable. */
@@ -18,9 +19,7 @@ const TOML = inRoot('wrangler.toml');
 
 /** wrangler.toml as wrangler itself understands it. */
 export async function readToml() {
-  const entry = inRoot('node_modules', 'wrangler', 'wrangler-dist', 'cli.js');
-  const { default: wrangler } = await import(pathToFileURL(entry).href);
-  const { rawConfig } = wrangler.experimental_readRawConfig({ config: TOML });
+  const rawConfig = parseToml(readFileSync(TOML, 'utf8')) ?? (await askWrangler());
   const vars = rawConfig.vars ?? {};
   for (const name of SECRETS) {
     if (name in vars) fail(`${name} is a secret, but stands in wrangler.toml as a plain variable: take it out there, set it in the environment and run this again.`);
@@ -28,6 +27,16 @@ export async function readToml() {
   const database = (rawConfig.d1_databases ?? []).find(({ binding }) => binding === DATABASE);
   if (!database) fail(`wrangler.toml has no D1 database with the binding ${DATABASE}: restore it with \`git checkout wrangler.toml\`.`);
   return { raw: rawConfig, vars, database };
+}
+
+async function askWrangler() {
+  const entry = inRoot('node_modules', 'wrangler', 'wrangler-dist', 'cli.js');
+  const { default: wrangler } = await import(pathToFileURL(entry).href);
+  try {
+    return wrangler.experimental_readRawConfig({ config: TOML }).rawConfig;
+  } catch (error) {
+    return fail(`wrangler.toml cannot be read: ${error.message}`);
+  }
 }
 
 /** Every variable that wrangler.toml names, in use or commented out. */
@@ -93,3 +102,9 @@ export function writeConfig(toml, { account, name, database, vars, file }) {
   writeFileSync(`${path}.new`, `${JSON.stringify(config, null, 2)}\n`);
   renameSync(`${path}.new`, path);
 }
+
+// A note beside the configuration: the original is being taken over, and what came over is not told yet.
+const upgradeNote = (config) => join(root, config.replace(/\.json$/, '.upgrade'));
+export const noteUpgrade = (config) => writeFileSync(upgradeNote(config), '');
+export const isUpgrading = (config) => existsSync(upgradeNote(config));
+export const upgradeTold = (config) => rmSync(upgradeNote(config), { force: true });
