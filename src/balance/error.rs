@@ -343,6 +343,40 @@ impl Refusal {
         refusal
     }
 
+    /// The one key that can serve the request cools for the model until `until`.
+    pub fn held_cooling(until: Millis, now: Millis) -> Self {
+        let seconds = until.saturating_sub(now).div_ceil(SECOND).max(1);
+        let mut refusal = Refusal::new(
+            Kind::Exhausted { until },
+            format!(
+                "The key that holds what the request names (a file, a stored response, ...) has used \
+                 up its rate limit or quota, and no other key can see it. Try again in {}.",
+                duration(seconds)
+            ),
+        );
+        refusal.retry_after = Some(seconds);
+        refusal
+    }
+
+    /// The one key that could serve the request is out of the pool.
+    pub fn held_gone() -> Self {
+        Refusal::new(
+            Kind::NotFound,
+            "The key that holds what the request names (a file, a stored response, ...) is gone from \
+             the pool: deleted, disabled, or rejected by its provider. No other key can see it. Create \
+             it again.",
+        )
+    }
+
+    /// The request names what different keys hold.
+    pub fn held_apart() -> Self {
+        Refusal::bad_request(
+            "The request names things (files, a stored response, ...) that were made with different \
+             keys of the pool, and no key can see those of another. Create them again, the later ones \
+             in requests that name the first.",
+        )
+    }
+
     /// `AUTH_KEY` is not set.
     pub fn no_auth_key() -> Self {
         Refusal::new(

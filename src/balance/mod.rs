@@ -26,6 +26,7 @@
 //! | [`session`] | is this browser signed in? |
 //! | [`limit`] | has this client asked too often? |
 //! | [`problem`] | what is an administrator told, in any language? |
+//! | [`object`] | which key must serve a request, since it holds what the request names? |
 //! | [`gateway`] | where is the AI Gateway? |
 //! | [`usage`] | how much was used? |
 
@@ -39,6 +40,7 @@ pub mod import;
 pub mod key;
 pub mod limit;
 pub mod model;
+pub mod object;
 pub mod paste;
 pub mod pick;
 pub mod probe;

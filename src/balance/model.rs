@@ -17,6 +17,7 @@
 //! refuses two that differ (also in case alone: Go's parser ignores case), values that are not
 //! text beside ones that are, and bytes that no JSON has.
 
+use super::object::{Field, What};
 use super::provider::{self, ModelIn, Provider};
 use super::route::decode;
 use memchr::{memchr, memchr2, memmem};
@@ -292,6 +293,26 @@ pub enum Status {
     Done,
 }
 
+/// What else a body says, besides its model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// The texts of the watched fields, in their order, each with the field's place in the list.
+    pub texts: Vec<(usize, String)>,
+    /// The answer is to be stored, or not.
+    pub store: Option<bool>,
+}
+
+/// The texts of these fields in a JSON text, which may be cut off anywhere.
+#[must_use]
+pub fn texts_of(json: &[u8], fields: &'static [Field]) -> Vec<(usize, String)> {
+    let mut scan = Scanner::new(None, NO_FIELD, false).watch(fields);
+    scan.feed(json);
+    scan.watched().texts
+}
+
+/// No field has this name: for a scan that looks for no model.
+pub const NO_FIELD: &str = "\0";
+
 /// Finds the model in a body that comes in chunks, whatever its type.
 #[derive(Debug)]
 pub struct Scanner(Kind);
@@ -318,6 +339,27 @@ impl Scanner {
             None if is_form && thorough => Kind::Bad,
             None => Kind::Json(JsonScan::new(field, thorough)),
         })
+    }
+
+    /// Looks for these fields of a JSON body as well, in the same pass, which then goes on behind the
+    /// model. What is found of them is in [`Self::watched`].
+    #[must_use]
+    pub fn watch(mut self, fields: &'static [Field]) -> Self {
+        if let Kind::Json(scan) = &mut self.0
+            && !fields.is_empty()
+        {
+            scan.eye = Some(Eye::new(fields));
+            scan.findings.to_the_end = true;
+        }
+        self
+    }
+
+    /// What the watched fields have, as far as the body was read.
+    pub fn watched(&mut self) -> Watched {
+        match &mut self.0 {
+            Kind::Json(scan) => scan.eye.take().map(|eye| eye.found).unwrap_or_default(),
+            Kind::Form(_) | Kind::Bad => Watched::default(),
+        }
     }
 
     /// Reads the next chunk. Chunks may be cut anywhere. After [`Status::Done`] it does nothing.
@@ -355,6 +397,8 @@ enum Value {
 #[derive(Debug)]
 struct Findings {
     thorough: bool,
+    /// The scan goes on when the model is found, for the sake of other fields.
+    to_the_end: bool,
     found: Option<Value>,
     error: Option<ModelError>,
     over: bool,
@@ -362,16 +406,19 @@ struct Findings {
 
 impl Findings {
     fn new(thorough: bool) -> Self {
-        Findings { thorough, found: None, error: None, over: false }
+        Findings { thorough, to_the_end: false, found: None, error: None, over: false }
     }
 
     /// A value of the field was read.
     fn record(&mut self, value: Value) {
+        if !self.thorough && self.found.is_some() {
+            return; // the first one counts
+        }
         if self.found.as_ref().is_some_and(|first| *first != value) {
             self.fail(ModelError::Duplicate);
         }
         self.found = Some(value);
-        if !self.thorough {
+        if !self.thorough && !self.to_the_end {
             self.over = true;
         }
     }
@@ -419,6 +466,10 @@ enum Role {
     Name,
     /// It is the value of the field.
     Value,
+    /// It is a name that may be watched.
+    Inner,
+    /// It is the value of a watched field.
+    Text,
     /// It is skipped.
     Other,
 }
@@ -437,6 +488,115 @@ struct JsonScan {
     raw: Vec<u8>,
     overflow: bool,
     findings: Findings,
+    /// What else is looked for.
+    eye: Option<Eye>,
+}
+
+/// The deepest nesting at which fields are watched; a bit each.
+const DEEPEST: usize = 127;
+/// The most texts that are kept.
+const MOST_TEXTS: usize = 64;
+
+/// Watches fields at every depth.
+#[derive(Debug)]
+struct Eye {
+    fields: &'static [Field],
+    /// Which of the open brackets are objects' .
+    objects: u128,
+    /// The next string is a name.
+    name_next: bool,
+    /// The field whose value is next.
+    field: Option<usize>,
+    /// A watched field whose value is this deep: a list of texts, or an object with a member that counts.
+    inside: Option<(usize, usize)>,
+    found: Watched,
+}
+
+impl Eye {
+    fn new(fields: &'static [Field]) -> Self {
+        Eye {
+            fields,
+            objects: 0,
+            name_next: false,
+            field: None,
+            inside: None,
+            found: Watched::default(),
+        }
+    }
+
+    const fn is_object(&self, depth: usize) -> bool {
+        depth <= DEEPEST && self.objects & (1 << depth) != 0
+    }
+
+    /// A bracket opened; `depth` counts it.
+    fn open(&mut self, object: bool, depth: usize) {
+        if depth <= DEEPEST {
+            let bit = 1 << depth;
+            self.objects = if object { self.objects | bit } else { self.objects & !bit };
+        }
+        self.name_next = object && depth <= DEEPEST;
+        if let Some(field) = self.field.take() {
+            self.inside = Some((field, depth));
+        }
+    }
+
+    /// A bracket closed; `depth` counted it.
+    fn close(&mut self, depth: usize) {
+        self.field = None;
+        self.name_next = false;
+        if self.inside.is_some_and(|(_, at)| at == depth) {
+            self.inside = None;
+        }
+    }
+
+    fn comma(&mut self, depth: usize) {
+        self.field = None;
+        self.name_next = self.is_object(depth);
+    }
+
+    /// Why a string at this depth is read, which is no name of the outermost object.
+    fn role(&self, depth: usize) -> Role {
+        let listed = self.inside.is_some_and(|(_, at)| at == depth) && !self.is_object(depth);
+        match (self.name_next, self.field.is_some() || listed) {
+            (true, _) => Role::Inner,
+            (false, true) => Role::Text,
+            (false, false) => Role::Other,
+        }
+    }
+
+    /// A name was read.
+    fn name(&mut self, raw: &[u8], depth: usize) {
+        let around = self.inside.filter(|(_, at)| *at == depth).map(|(field, _)| field);
+        let is_member = |field: &Field| field.member.is_some_and(|name| name.as_bytes() == raw);
+        let is_field = |field: &Field| field.name.as_bytes() == raw && (depth == 1 || !field.top);
+        self.field = around
+            .filter(|at| self.fields.get(*at).is_some_and(is_member))
+            .or_else(|| self.fields.iter().position(is_field));
+    }
+
+    /// The text of a watched field was read.
+    fn text(&mut self, raw: &[u8]) {
+        let field = self.field.take().or(self.inside.map(|(field, _)| field));
+        let named = field.filter(|at| self.fields.get(*at).is_some_and(|f| f.what == What::Name));
+        if let (Some(field), Some(text)) = (named, unescape(raw))
+            && self.found.texts.len() < MOST_TEXTS
+        {
+            self.found.texts.push((field, text));
+        }
+    }
+
+    /// A number, `true`, `null` or the like begins.
+    fn literal(&mut self, first: u8) {
+        if let Some(field) = self.field.take().and_then(|at| self.fields.get(at))
+            && field.what == What::Store
+        {
+            self.found.store = match first {
+                b't' => Some(true),
+                b'f' => Some(false),
+                _ => self.found.store,
+            };
+        }
+    }
 }
 
 impl JsonScan {
@@ -450,6 +610,7 @@ impl JsonScan {
             raw: Vec::new(),
             overflow: false,
             findings: Findings::new(thorough),
+            eye: None,
         }
     }
 
@@ -481,6 +642,9 @@ impl JsonScan {
             b'{' => {
                 self.depth = 1;
                 self.name_next = true;
+                if let Some(eye) = &mut self.eye {
+                    eye.open(true, 1);
+                }
                 self.at = At::Structure;
             }
             b' ' | b'\t' | b'\r' | b'\n' => {}
@@ -499,7 +663,7 @@ impl JsonScan {
                     let role = match (top, self.name_next, self.value_next) {
                         (true, true, _) => Role::Name,
                         (true, false, true) => Role::Value,
-                        _ => Role::Other,
+                        _ => self.eye.as_ref().map_or(Role::Other, |eye| eye.role(self.depth)),
                     };
                     self.raw.clear();
                     self.overflow = false;
@@ -509,20 +673,41 @@ impl JsonScan {
                 b'{' | b'[' => {
                     self.not_text(top);
                     self.depth += 1;
+                    if let Some(eye) = &mut self.eye {
+                        eye.open(byte == b'{', self.depth);
+                    }
                 }
                 b'}' | b']' => {
+                    if let Some(eye) = &mut self.eye {
+                        eye.close(self.depth);
+                    }
                     self.depth -= 1;
                     if self.depth == 0 {
                         self.findings.over = true;
                     }
                 }
-                b',' if top => {
-                    self.name_next = true;
-                    self.value_next = false;
+                b',' => {
+                    if top {
+                        self.name_next = true;
+                        self.value_next = false;
+                    }
+                    if let Some(eye) = &mut self.eye {
+                        eye.comma(self.depth);
+                    }
                 }
-                b':' if top => self.name_next = false,
-                b',' | b':' | b' ' | b'\t' | b'\r' | b'\n' => {}
+                b':' => {
+                    if top {
+                        self.name_next = false;
+                    }
+                    if let Some(eye) = &mut self.eye {
+                        eye.name_next = false;
+                    }
+                }
+                b' ' | b'\t' | b'\r' | b'\n' => {}
                 b'0'..=b'9' | b'a'..=b'z' | b'+' | b'-' | b'.' | b'E' | b'I' | b'N' => {
+                    if let Some(eye) = &mut self.eye {
+                        eye.literal(byte);
+                    }
                     self.not_text(top);
                 }
                 // A comment or another quotation mark of a laxer language: what follows would be
@@ -579,8 +764,8 @@ impl JsonScan {
     fn keep(&mut self, role: Role, piece: &[u8]) {
         let limit = match role {
             Role::Other => return,
-            Role::Name => MAX_FIELD,
-            Role::Value => MAX_RAW,
+            Role::Name | Role::Inner => MAX_FIELD,
+            Role::Value | Role::Text => MAX_RAW,
         };
         if self.raw.len() + piece.len() > limit {
             self.overflow = true;
@@ -592,7 +777,16 @@ impl JsonScan {
     fn end_of_text(&mut self, role: Role) {
         match role {
             Role::Other => {}
-            Role::Name => self.value_next = !self.overflow && self.is_field(),
+            Role::Name => {
+                self.value_next = !self.overflow && self.is_field();
+                self.show_name();
+            }
+            Role::Inner => self.show_name(),
+            Role::Text => {
+                if let Some(eye) = self.eye.as_mut().filter(|_| !self.overflow) {
+                    eye.text(&self.raw);
+                }
+            }
             Role::Value => {
                 self.value_next = false;
                 if self.overflow {
@@ -604,6 +798,12 @@ impl JsonScan {
                     None => self.findings.fail(ModelError::BadName),
                 }
             }
+        }
+    }
+
+    fn show_name(&mut self) {
+        if let Some(eye) = self.eye.as_mut().filter(|_| !self.overflow) {
+            eye.name(&self.raw, self.depth);
         }
     }
 

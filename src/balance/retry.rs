@@ -128,6 +128,12 @@ impl Course {
         }
     }
 
+    /// Whether another attempt with this key may help.
+    #[must_use]
+    pub fn may_try(&self, key: KeyId) -> bool {
+        !self.spent.contains(&key)
+    }
+
     /// Takes the verdict of an attempt. `change` is what [`health`](super::health) made of it and
     /// `shape` what the answer looked like. Returns what to do with the request, and the
     /// change if it is to be made now; an uncertain rejection stays here until [`Self::settle`].

@@ -17,7 +17,7 @@ use crate::balance::error::Refusal;
 use crate::balance::key::EVERY_MODEL;
 use crate::balance::probe::{self, Outcome};
 use crate::balance::verdict::{Reason, Verdict};
-use crate::balance::{gateway, provider};
+use crate::balance::{MINUTE, Millis, gateway, provider};
 
 /// Fills in digests of keys that were taken over, forgets what nobody needs, and asks providers
 /// again about blocked keys. One part that fails does not keep the others from being done.
@@ -34,7 +34,13 @@ pub async fn run(env: &Env) {
     usage::flush(&store).await;
     told("nothing pruned", store.prune(now()).await);
     told("no usage pruned", store.prune_usage(now()).await);
+    told("objects not pruned", store.prune_objects(slice_of(now()), now()).await);
     told("blocked keys not asked about", probe_blocked(&store, &settings, env).await);
+}
+
+/// The part of the objects that is looked through at this time: another one every five minutes.
+fn slice_of(now: Millis) -> u8 {
+    u8::try_from(now / (5 * MINUTE) % 256).unwrap_or_default()
 }
 
 async fn probe_blocked(store: &Store, settings: &Settings, env: &Env) -> Result<(), Refusal> {

@@ -8,7 +8,8 @@ use worker::web_sys::Request;
 use super::respond::thrown;
 use crate::balance::error::Refusal;
 use crate::balance::key::EVERY_MODEL;
-use crate::balance::model::{self, Located, ModelError, Scanner, Status};
+use crate::balance::model::{self, Located, ModelError, Scanner, Status, Watched};
+use crate::balance::object::{self, Objects};
 use crate::balance::provider::COMPAT;
 use crate::balance::route::ApiRoute;
 use crate::balance::token::{self, Token, Tokens};
@@ -58,6 +59,12 @@ pub struct Target {
     pub model: String,
     /// Who asks: the token's [`Token::tag`].
     pub token: u32,
+    /// The stored objects that the request names.
+    pub objects: Vec<String>,
+    /// The request is about the first of them: its address names it.
+    pub about_object: bool,
+    /// Whether it says that its answer is to be stored.
+    pub store: Option<bool>,
 }
 
 /// Finds the model, and with it the provider of a `compat` request, and checks that the token may
@@ -78,18 +85,30 @@ pub fn target_of(
     let mut further = Vec::new();
     let bad = |error: ModelError| Refusal::bad_request(error.to_string());
     let located = model::locate(api.row, method, &api.path, api.query.as_deref()).map_err(bad)?;
+    let kinds = object::of(&api.provider);
+    let mut watched = Watched::default();
     let found = match (located, body) {
-        (Located::Here(model), _) => Some(model),
+        (Located::Here(model), Some(body)) => {
+            watched = look(body, Scanner::new(content_type, model::NO_FIELD, false), kinds);
+            Some(model)
+        }
+        (Located::Here(model), None) => Some(model),
+        (Located::Nowhere, Some(body)) => {
+            watched = look(body, Scanner::new(content_type, model::NO_FIELD, false), kinds);
+            None
+        }
         (Located::InBody(field), Some(body)) => {
-            let scanner = Scanner::new(content_type, field, thorough);
-            let found = scan(body, scanner).map_err(bad)?;
+            let mut scanner = Scanner::new(content_type, field, thorough).watch(kinds.fields());
+            scan(body, &mut scanner);
+            watched = scanner.watched();
+            let found = scanner.finish().map_err(bad)?;
             let is_form = content_type.is_some_and(|kind| model::boundary(kind).is_some());
             if thorough && found.is_some() && !is_form {
                 further = model::extra_models(&Uint8Array::new(body).to_vec()).map_err(bad)?;
             }
             found
         }
-        (Located::InBody(_), None) | (Located::Nowhere, _) => None,
+        (Located::InBody(_) | Located::Nowhere, None) => None,
     };
     let (slug, model) = if api.provider == COMPAT {
         match found.as_deref().and_then(model::split_compat) {
@@ -112,13 +131,25 @@ pub fn target_of(
     if let Some(other) = further.iter().find(|other| !token.allows(&slug, Some(other))) {
         return Err(Refusal::out_of_scope(&slug, Some(other)));
     }
+    let mut objects = kinds.in_address(&api.path, api.query.as_deref());
+    let about_object = !objects.is_empty();
+    for (_, text) in watched.texts {
+        kinds.clean(&text, &mut objects);
+    }
     let model = model.unwrap_or_else(|| EVERY_MODEL.to_owned());
-    Ok(Target { provider: slug, model, token: token.tag() })
+    let (provider, token) = (slug, token.tag());
+    Ok(Target { provider, model, token, objects, about_object, store: watched.store })
 }
 
-fn scan(body: &ArrayBuffer, mut scanner: Scanner) -> Result<Option<String>, ModelError> {
+/// What a body says besides its model, which is elsewhere.
+fn look(body: &ArrayBuffer, scanner: Scanner, kinds: &'static Objects) -> Watched {
+    let mut scanner = scanner.watch(kinds.fields());
+    scan(body, &mut scanner);
+    scanner.watched()
+}
+
+fn scan(body: &ArrayBuffer, scanner: &mut Scanner) {
     pieces(&Uint8Array::new(body), |piece| scanner.feed(piece) == Status::NeedMore);
-    scanner.finish()
 }
 
 /// Shows the bytes piece by piece for as long as they are wanted.

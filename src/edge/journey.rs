@@ -9,6 +9,7 @@ use worker::web_sys::Response;
 use super::env::Settings;
 use super::inbound::Target;
 use super::inspect::{self, Beginning};
+use super::objects::Lookout;
 use super::platform::{now, seed};
 use super::store::{Recorded, Store};
 use super::upstream::Failure;
@@ -17,6 +18,7 @@ use crate::balance::classify::{self, Answer};
 use crate::balance::error::Refusal;
 use crate::balance::health::{self, Attempt, Policy};
 use crate::balance::key::{KeyId, Secret};
+use crate::balance::object::{self, Held};
 use crate::balance::pick::Pick;
 use crate::balance::provider::{self, Provider};
 use crate::balance::retry::{Course, Next, Shape};
@@ -35,6 +37,9 @@ pub struct Journey<'a> {
     course: Course,
     began: Millis,
     target: &'a Target,
+    /// The one key that can serve the request, since it holds what the request names.
+    only: Option<KeyId>,
+    method: &'a str,
     settings: &'a Settings,
     store: &'a Store,
     ctx: &'a Rc<Context>,
@@ -100,9 +105,10 @@ impl<'a> Journey<'a> {
     /// The journey of a request, before its first attempt.
     #[must_use]
     pub fn new(
-        method: &str,
+        method: &'a str,
         api: &'a ApiRoute,
         target: &'a Target,
+        only: Option<KeyId>,
         settings: &'a Settings,
         store: &'a Store,
         ctx: &'a Rc<Context>,
@@ -113,6 +119,8 @@ impl<'a> Journey<'a> {
             course: Course::new(method, &api.path, settings.max_attempts),
             began: now(),
             target,
+            only,
+            method,
             settings,
             store,
             ctx,
@@ -132,6 +140,9 @@ impl<'a> Journey<'a> {
     /// # Errors
     /// Before the first attempt, when there is no key or all of them cool.
     pub async fn next_key(&self, last: &Last) -> Result<Option<(KeyId, Secret)>, Refusal> {
+        if let Some(only) = self.only {
+            return self.only_key(only, last);
+        }
         let mut picked = self.pick();
         if !matches!(picked, Pick::Key { .. })
             && pool::doubt(self.store, &self.target.provider, &self.target.model).await
@@ -153,6 +164,44 @@ impl<'a> Journey<'a> {
             }
             (_, Last::Nothing) => Err(Refusal::no_keys(&self.target.provider)),
             _ => Ok(None),
+        }
+    }
+
+    /// The key that holds what the request names, again if that may help, and no other.
+    fn only_key(&self, only: KeyId, last: &Last) -> Result<Option<(KeyId, Secret)>, Refusal> {
+        let state = self.holding(only);
+        match (state, last) {
+            (Held::Usable, _) if self.course.may_try(only) => {
+                let secret = self.with_pool(|pool| pool.key(only).map(|key| key.secret.clone()));
+                Ok(secret.flatten().map(|secret| (only, secret)))
+            }
+            (Held::Cooling(until), Last::Nothing) => Err(Refusal::held_cooling(until, now())),
+            (Held::Gone, Last::Nothing) => Err(Refusal::held_gone()),
+            _ => Ok(None),
+        }
+    }
+
+    fn holding(&self, only: KeyId) -> Held {
+        self.with_pool(|pool| object::held(pool, only, &self.target.model, now()))
+            .unwrap_or(Held::Gone)
+    }
+
+    /// Remembers what a success made with this key, and forgets what it deleted.
+    pub async fn note_objects(&self, attempt: &Try, response: Response) -> Response {
+        let objects = object::of(&self.target.provider);
+        let lookout = Lookout {
+            provider: &self.target.provider,
+            objects,
+            key: attempt.key,
+            store: self.store,
+            ctx: self.ctx,
+        };
+        if let Some(name) = objects.deletion(self.method, self.path) {
+            lookout.forget(&name);
+        }
+        match objects.creation(self.method, self.path, self.target.store) {
+            Some(creation) if response.status() < 300 => lookout.note(response, creation).await,
+            _ => response,
         }
     }
 
@@ -363,9 +412,15 @@ impl<'a> Journey<'a> {
     /// # Errors
     /// When there was none.
     pub async fn give_up(&self, last: Last) -> Result<Response, Refusal> {
-        let until = match self.pick() {
-            Pick::Exhausted { until } => Some(until),
-            _ => None,
+        let until = match self.only.map(|only| self.holding(only)) {
+            Some(Held::Cooling(until)) => Some(until),
+            Some(Held::Usable) if self.only.is_some_and(|only| self.course.may_try(only)) => None,
+            // It was rejected. Whoever asked would take that for a rejection of their token.
+            Some(Held::Usable | Held::Gone) => return Err(Refusal::held_gone()),
+            None => match self.pick() {
+                Pick::Exhausted { until } => Some(until),
+                _ => None,
+            },
         };
         let retry_after = until.map(|until| until.saturating_sub(now()).div_ceil(SECOND).max(1));
         self.finish(last, retry_after).await

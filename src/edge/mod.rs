@@ -8,6 +8,7 @@
 //! | [`inbound`] | what a client's request says: token, model, body |
 //! | [`upstream`] | builds and sends one attempt, reads a failed answer |
 //! | [`inspect`] | looks into a success, when that is wanted |
+//! | [`objects`] | which key holds what a request names |
 //! | [`respond`] | passes an answer through; makes our own |
 //! | [`pool`] | what this isolate remembers: snapshots, unwritten changes |
 //! | [`usage`] | counts requests, and gives D1 the sums |
@@ -26,6 +27,7 @@ pub mod env;
 pub mod inbound;
 pub mod inspect;
 pub mod journey;
+pub mod objects;
 pub mod platform;
 pub mod pool;
 pub mod proxy;

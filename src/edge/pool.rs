@@ -11,7 +11,7 @@ use super::store::{
     LONG_PATIENCE, MOST_CHANGED, OVERLAP, Recorded, Rows, SHORT_PATIENCE, Store, WORKING_SET,
 };
 use crate::balance::error::Refusal;
-use crate::balance::key::covering_names;
+use crate::balance::key::{KeyId, covering_names};
 use crate::balance::snapshot::Snapshot;
 use crate::balance::{HOUR, Millis, SECOND};
 
@@ -196,6 +196,20 @@ async fn search(store: &Store, provider: &str, model: &str) -> Result<(), Refusa
         }
         merge(snapshot, rows);
     });
+    Ok(())
+}
+
+/// Makes sure that the snapshot has a key that must serve a request, whether or not it is in the working
+/// set; a deleted one stays unknown.
+///
+/// # Errors
+/// When D1 does not answer.
+pub async fn know(store: &Store, provider: &str, key: KeyId) -> Result<(), Refusal> {
+    if with(provider, |snapshot| snapshot.key(key).is_some()) == Some(true) {
+        return Ok(());
+    }
+    let rows = store.key_rows(key).await?;
+    with(provider, |snapshot| merge(snapshot, rows));
     Ok(())
 }
 

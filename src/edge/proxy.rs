@@ -12,7 +12,7 @@ use super::journey::{Journey, Last, words_of};
 use super::platform::{now, pause};
 use super::store::Store;
 use super::upstream::{Failure, Outgoing, Unsent};
-use super::{pool, respond, usage};
+use super::{objects, pool, respond, usage};
 use crate::balance::dialect;
 use crate::balance::error::Refusal;
 use crate::balance::gateway;
@@ -36,7 +36,10 @@ pub async fn proxy(
         let stale = pool::ready(&store, &target.provider)
             .await
             .inspect_err(|refusal| usage::request(&target, Err(refusal)))?;
-        let mut journey = Journey::new(method, &api, &target, settings, &store, ctx);
+        let only = objects::key_for(&store, &target)
+            .await
+            .inspect_err(|refusal| usage::request(&target, Err(refusal)))?;
+        let mut journey = Journey::new(method, &api, &target, only, settings, &store, ctx);
         let answer = run(&mut journey, &outgoing).await;
         journey.settle();
         usage::request(&target, answer.as_ref());
@@ -91,6 +94,7 @@ async fn run(journey: &mut Journey<'_>, outgoing: &Outgoing) -> Result<Response,
                 match journey.inspect(response, &attempt).await {
                     Ok(response) => {
                         journey.succeeded(&attempt, &response);
+                        let response = journey.note_objects(&attempt, response).await;
                         return Ok(respond::pass(response, journey.attempts()));
                     }
                     Err((failure, verdict)) => {

@@ -2,9 +2,10 @@
 //!
 //! This file has what serves requests: reading a provider's keys, and writing what happened to
 //! them. [`keys`] has what the admin API needs, [`probes`] what the cron
-//! does about blocked keys, [`usage`] the roll-ups.
+//! does about blocked keys, [`usage`] the roll-ups, [`objects`] which key holds what.
 
 pub mod keys;
+pub mod objects;
 pub mod probes;
 pub mod usage;
 

@@ -69,6 +69,20 @@ impl Files {
     }
 }
 
+/// A file that the provider wrote itself, such as a batch's results.
+pub fn made(call: &Call, id: &str, simulator: &Simulator) {
+    let file = File {
+        provider: call.slug.clone(),
+        owner: call.owner.clone(),
+        name: "results.jsonl".to_owned(),
+        content_type: "application/jsonl".to_owned(),
+        purpose: "batch_output".to_owned(),
+        data: Bytes::from_static(b"{}\n"),
+        created_ms: now_ms(),
+    };
+    simulator.files.put(id, file);
+}
+
 /// `/files`, `/files/{id}`, `/files/{id}/content`
 pub fn openai(call: &Call, segments: &[&str], simulator: &Simulator) -> Option<Answer> {
     let files = &simulator.files;

@@ -22,7 +22,7 @@ use crate::request::{self, Call, Content};
 use crate::server::ConnectionHandle;
 use crate::simulator::{Simulator, fnv1a};
 use crate::time::now_ms;
-use crate::{anthropic, audit, cases, gemini, openai, other, rate_headers};
+use crate::{anthropic, audit, cases, gemini, objects, openai, other, rate_headers};
 
 /// How long a `slow` key takes when nothing else is said.
 const SLOW: Duration = Duration::from_secs(3);
@@ -347,6 +347,14 @@ fn success(call: &Call, config: &Config, simulator: &Simulator) -> Option<Answer
     let rest = call.rest.trim_end_matches('/');
     if call.compat {
         return openai::answer(call, rest.trim_start_matches("v1/"), config, simulator);
+    }
+    let path = match call.provider.manners {
+        _ if call.is_gemini_openai_layer() => request::gemini_openai_path(rest)?,
+        Manners::OpenAi => openai_path(&call.slug, rest),
+        _ => rest,
+    };
+    if let Some(answer) = objects::answer(call, path, simulator) {
+        return Some(answer);
     }
     match call.provider.manners {
         Manners::OpenAi => {

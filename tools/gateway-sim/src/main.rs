@@ -17,6 +17,7 @@ mod gemini;
 mod journal;
 mod keys;
 mod multipart;
+mod objects;
 mod openai;
 mod other;
 mod prompt;

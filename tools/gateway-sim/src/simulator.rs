@@ -8,12 +8,14 @@ use crate::faults::Faults;
 use crate::files::Files;
 use crate::journal::Journal;
 use crate::keys::Keys;
+use crate::objects::Objects;
 
 pub struct Simulator {
     config: RwLock<Arc<Config>>,
     pub keys: Keys,
     pub faults: Faults,
     pub files: Files,
+    pub objects: Objects,
     pub journal: Journal,
     next: AtomicU64,
     open: bool,
@@ -27,6 +29,7 @@ impl Simulator {
             keys: Keys::default(),
             faults: Faults::default(),
             files: Files::default(),
+            objects: Objects::default(),
             journal: Journal::default(),
             next: AtomicU64::new(1),
             open,
@@ -54,6 +57,7 @@ impl Simulator {
         self.keys.clear();
         self.faults.clear();
         self.files.clear();
+        self.objects.clear();
         self.journal.clear();
     }
 }
