@@ -8,6 +8,7 @@ import { Api, PERMISSIONS, needing } from './lib/deploy/api.mjs';
 import { ask, canAsk } from './lib/deploy/ask.mjs';
 import { backUp, backupsOf, bookmarkOf, createDatabase, lookAtDatabase, migrate, takenOver } from './lib/deploy/database.mjs';
 import { createGateway, lookAtGateway } from './lib/deploy/gateway.mjs';
+import { request } from './lib/deploy/net.mjs';
 import { USAGE, blank, readOptions } from './lib/deploy/options.mjs';
 import { gatewayLeft, rollbackCommands, sayEnd, sayPlan, sayRollback, sayTakenOver } from './lib/deploy/report.mjs';
 import { chooseSecrets, writeCopy } from './lib/deploy/secrets.mjs';
@@ -27,11 +28,9 @@ const POLL_MS = 1_000;
 
 /** Everything that decides what is to be done. Changes nothing. */
 async function look(options) {
-  const { toml, api } = await step('Signing in', '', async () => {
-    const read = { toml: await readToml(), api: new Api(await signIn()) };
-    await requireAlive(read.api);
-    return read;
-  });
+  const toml = await readToml();
+  const api = new Api(await signIn(options));
+  await requireAlive(api);
   const account = await chooseAccount(api, options, toml.raw.account_id ?? toml.vars.CLOUDFLARE_ACCOUNT_ID);
   const seen = await step('Looking at what is there', '', () => lookAround(api, account, toml, options));
   const secrets = await chooseSecrets({ ...seen, options, account: account.id });
@@ -101,7 +100,7 @@ async function waitHealthy(url, deployment) {
 
 async function health(url) {
   try {
-    const response = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(10_000), redirect: 'manual', cache: 'no-store' });
+    const response = await request(`${url}/healthz`, { signal: AbortSignal.timeout(10_000), redirect: 'manual' });
     const text = (await response.text()).slice(0, 300);
     let deployment;
     try {

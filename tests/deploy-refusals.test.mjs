@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { hasTerminal } from './cloudflare/clone.mjs';
 import { ORIGINAL, originalWorker } from './cloudflare/original.mjs';
 import { bindings, changesOf, database, fails, script, startCloudflare, succeeds } from './cloudflare/world.mjs';
 
@@ -63,13 +64,22 @@ describe('who deploys', { concurrency: 2 }, () => {
     await succeeds(deploy({ CLOUDFLARE_ACCOUNT_ID: account.id }));
   });
 
-  test('who may not see or make an AI Gateway is told what to press', async () => {
-    for (const lacks of ['gateway:read', 'gateway:write']) {
-      const { account, deploy } = await migrated(world({ lacks: [lacks] }));
-      const text = await succeeds(deploy());
-      assert.ok(text.includes(`https://dash.cloudflare.com/${account.id}/ai/ai-gateway, press "Create Gateway", name it one-balance`), text);
-      assert.ok(script(account));
-    }
+  test('who may not see or make an AI Gateway is told what to press, and only when there is need', async () => {
+    const { account, deploy } = await migrated(world({ lacks: ['gateway:read', 'gateway:write'] }));
+    const press = `https://dash.cloudflare.com/${account.id}/ai/ai-gateway, press "Create Gateway" and name it one-balance`;
+    const missing = await succeeds(deploy());
+    assert.ok(missing.includes(`still to be made, which this sign-in may not: Open ${press}`), missing);
+    assert.ok(script(account));
+    account.deaf = true;
+    const unseen = await succeeds(deploy({ args: ['--dry-run'] }));
+    assert.ok(unseen.includes(`Make sure that there is an AI Gateway: Open ${press}`), unseen);
+    account.deaf = false;
+    account.gateways.set('one-balance', { id: 'one-balance', authentication: true });
+    await fails(deploy(), 'demands authentication');
+    account.gateways.get('one-balance').authentication = false;
+    const there = await succeeds(deploy({ args: ['--dry-run'] }));
+    assert.ok(!there.includes(press), there);
+    assert.match(there, /AI Gateway +one-balance: there$/m);
   });
 });
 
@@ -143,6 +153,38 @@ describe('what is in the way', { concurrency: 2 }, () => {
     await fails(deploy({ DEPLOY_WAIT_SECONDS: '1' }), 'does not reach its database');
     const unreachable = await succeeds((await migrated(world())).deploy({ WORKER_URL: 'http://127.0.0.1:9', DEPLOY_WAIT_SECONDS: '1' }));
     assert.match(unreachable, /has not answered yet.*some networks block workers\.dev/s);
+  });
+});
+
+describe('at a terminal', { concurrency: 2, skip: !hasTerminal() && 'no program here plays a terminal' }, () => {
+  test('it asks for what it cannot know, and shows no secret', async () => {
+    const { account, clone, env } = await migrated(world());
+    const other = cloudflare.account('Other');
+    account.subdomain = undefined;
+    account.gateways.set('one-balance', { id: 'one-balance', authentication: true });
+    const { code, text, left } = await clone.deployAtTerminal({ ...env, CLOUDFLARE_API_TOKEN: cloudflare.token({ accounts: [other.id, account.id] }) }, [
+      [/Which one \(1 to 2\)\?/, '7\r'],
+      [/Which one \(1 to 2\)\?/, `${account.id}\r`],
+      [/it is not shown\): /, 'the-gateway-tokeX\x7fn\r'],
+      [/NAME = /, 'Chosen\r'],
+    ]);
+    assert.equal(code, 0, text);
+    assert.deepEqual(left, []);
+    assert.ok(!text.includes('the-gateway-toke'), 'what is typed is not shown');
+    assert.equal(bindings(account).AI_GATEWAY_TOKEN.text, 'the-gateway-token');
+    assert.equal(account.subdomain, 'chosen');
+    assert.equal(script(other), undefined);
+  });
+
+  test('Ctrl-C at a question ends it, and changes nothing', async () => {
+    const { account, clone, env } = await migrated(world());
+    account.gateways.set('one-balance', { id: 'one-balance', authentication: true });
+    const { code } = await clone.deployAtTerminal(env, [[/it is not shown\): /, '\x03']]);
+    assert.equal(code, 130);
+    assert.deepEqual(changesOf(cloudflare, account), []);
+    const second = cloudflare.account('Other');
+    const asked = await clone.deployAtTerminal({ ...env, CLOUDFLARE_API_TOKEN: cloudflare.token({ accounts: [account.id, second.id] }) }, [[/Which one \(1 to 2\)\?/, '\x03']]);
+    assert.equal(asked.code, 130, asked.text);
   });
 });
 

@@ -113,8 +113,7 @@ describe('npm run deploy', { concurrency: 2 }, () => {
     const { account, clone, env, deploy } = world();
     const old = await cloudflare.database(account, 'one-balance', ORIGINAL);
     originalWorker(cloudflare, account, old, 'sk-the-tokens-of-old');
-    const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-    for (const run of [deploy({ args: ['--dry-run'] }), clone.run(npm, ['run', 'deploy', '--dry-run'], env), clone.run(npm, ['run', 'deploy', '--', '--dry-run'], env)]) {
+    for (const run of [deploy({ args: ['--dry-run'] }), clone.run('npm', ['run', 'deploy', '--dry-run'], env), clone.run('npm', ['run', 'deploy', '--', '--dry-run'], env)]) {
       const text = await succeeds(run);
       assert.match(text, /with 4 keys: exported into backups\/ first, then taken over/);
       assert.match(text, /dry run: nothing was changed/);

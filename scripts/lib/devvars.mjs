@@ -6,13 +6,15 @@ import { inRoot } from './paths.mjs';
 
 const FILE = inRoot('.dev.vars');
 
-/** Adds a random AUTH_KEY when there is none; touches nothing else. Resolves to whether it did. */
+/** Adds a random AUTH_KEY, or fills in the blank one; touches nothing else. Resolves to whether it did. */
 export function ensureAuthKey() {
   if (readVar('AUTH_KEY')) return false;
   const line = `AUTH_KEY=sk-ob-${randomBytes(32).toString('base64url')}\n`;
   const before = existsSync(FILE) ? readFileSync(FILE, 'utf8') : HEADER;
   const gap = before === '' || before.endsWith('\n') ? '' : '\n';
-  writeFileSync(FILE, before + gap + line, { mode: 0o600 });
+  const blank = /^[ \t]*(?:export[ \t]+)?AUTH_KEY[ \t]*=[ \t]*(?:\r?\n|(?![^]))/m;
+  const filled = blank.test(before) ? before.replace(blank, line) : before + gap + line;
+  writeFileSync(FILE, filled, { mode: 0o600 });
   return true;
 }
 

@@ -9,14 +9,33 @@
 // ONE_BALANCE_TOOLCHAIN=debian goes straight to the third.
 
 import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
 import { isDebian } from './apt.mjs';
 import { debianToolchain, hasDebianToolchain } from './debian.mjs';
-import { capture, run } from './run.mjs';
+import { capture, mustRun, run } from './run.mjs';
 import { fail, step } from './say.mjs';
 
 export const WASM = 'wasm32-unknown-unknown';
 
 const OLDEST = 91; // 1.91, which the `worker` crate needs
+
+const RUSTUP =
+  "curl --proto '=https' --tlsv1.2 --retry 3 -sSf https://sh.rustup.rs | sh -s -- -y --no-modify-path --profile minimal --default-toolchain stable --target wasm32-unknown-unknown";
+
+/**
+ * Cloudflare's own builder, which a deploy button starts, has no Rust: there, and nowhere else, it
+ * is installed as rustup.rs says.
+ */
+export async function bringRust() {
+  if (!process.env.WORKERS_CI) return;
+  const bin = join(process.env.CARGO_HOME ?? join(homedir(), '.cargo'), 'bin');
+  process.env.PATH = `${bin}${delimiter}${process.env.PATH}`;
+  if (capture('cargo', ['--version'])) return;
+  await step('Installing Rust', '1 minute', () =>
+    mustRun('sh', ['-c', RUSTUP], {}, 'Rust could not be installed: see above, then start the build again.'),
+  );
+}
 
 /** Fails with a sentence when there is no Rust, or too old a one. */
 export function requireRust() {

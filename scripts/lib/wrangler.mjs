@@ -1,7 +1,8 @@
 // Wrangler, run so that only what matters is seen; everything it says goes to .wrangler/dev.log.
 
+import { spawn } from 'node:child_process';
 import { createWriteStream, mkdirSync } from 'node:fs';
-import { inRoot } from './paths.mjs';
+import { inRoot, root } from './paths.mjs';
 import { HOST } from './port.mjs';
 import { keep, mustRun, run } from './run.mjs';
 import { say, withoutColour } from './say.mjs';
@@ -22,6 +23,15 @@ export async function wranglerOutput(args) {
   const { ok, output } = await run(process.execPath, [SCRIPT, ...args], { env: ENV });
   return ok ? output.join('\n') : '';
 }
+
+/** A wrangler command that talks to whoever sits at the terminal. */
+export const wranglerOnTerminal = (args) =>
+  new Promise((resolve) => {
+    const { CI: _, ...env } = { ...process.env, ...ENV };
+    const child = spawn(process.execPath, [SCRIPT, ...args], { cwd: root, env, stdio: 'inherit' });
+    child.on('error', () => resolve(false));
+    child.on('close', (code) => resolve(code === 0));
+  });
 
 export function wranglerDev({ port, vars }) {
   mkdirSync(inRoot('.wrangler'), { recursive: true });

@@ -70,6 +70,7 @@ export class Clone {
       XDG_CONFIG_HOME: home,
       XDG_CACHE_HOME: home,
       CLOUDFLARE_API_BASE_URL: this.cloudflare.url,
+      CLOUDFLARE_AI_GATEWAY_BASE_URL: `${this.cloudflare.origin}/__gateways`,
       DEPLOY_WAIT_SECONDS: '60',
       ...Object.fromEntries(Object.entries(more).filter(([, value]) => value !== undefined)),
     };
@@ -83,6 +84,29 @@ export class Clone {
   /** `npm run deploy` without npm, and without a build unless `build`. */
   deploy({ args = ['--prebuilt'], env = {}, onStart } = {}) {
     return this.run(process.execPath, ['scripts/deploy.mjs', ...args], env, onStart);
+  }
+
+  /** The same at a terminal: each answer is typed when its question is there. */
+  deployAtTerminal(env, answers) {
+    const left = [...answers];
+    let text = '';
+    return new Promise((resolve, reject) => {
+      const child = spawn('script', ['-qec', `"${process.execPath}" scripts/deploy.mjs --prebuilt`, '/dev/null'], { cwd: this.folder, env: this.env(env), stdio: ['pipe', 'pipe', 'inherit'] });
+      const patience = setTimeout(() => killTree(child.pid), PATIENCE_MS);
+      let from = 0;
+      child.stdout.on('data', (chunk) => {
+        text += chunk;
+        while (left.length > 0 && left[0][0].test(text.slice(from))) {
+          from = text.length;
+          child.stdin.write(left.shift()[1]);
+        }
+      });
+      child.on('error', reject);
+      child.on('close', (code, signal) => {
+        clearTimeout(patience);
+        resolve({ code: code ?? signal, text: text.replace(/\x1b\[[\d;]*\w/g, ''), left });
+      });
+    });
   }
 
   run(command, args, env = {}, onStart) {
@@ -100,6 +124,9 @@ export class Clone {
     });
   }
 }
+
+/** Whether this machine has a program that plays a terminal: `script` of util-linux. */
+export const hasTerminal = () => spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') === true;
 
 /** As when the machine loses power: the script and all it has started are gone at once. */
 function killTree(pid) {

@@ -106,6 +106,7 @@ export class FakeCloudflare {
       const text = this.exports.get(call.path);
       return text === undefined ? send(404, {}) : send(200, text, 'application/sql');
     }
+    if (call.path.startsWith('/__gateways/')) return this.knocked(call, request, send);
     if (call.path.startsWith('/__workers/')) return this.worker(call, send);
     this.calls.push(call);
     try {
@@ -141,6 +142,18 @@ export class FakeCloudflare {
     const tables = await this.tables(this.accounts.get(accountId).databases.get(bound.id));
     const ok = tables.includes('provider_keys');
     send(ok ? 200 : 503, { ok, d1: ok, version: '0', deployment });
+  }
+
+  /** What gateway.ai.cloudflare.com answers to whoever comes without any key. */
+  knocked(call, request, send) {
+    const [, , accountId, name] = call.path.split('/');
+    const account = this.accounts.get(accountId);
+    const own = (status, code) => send(status, { success: false, result: [], messages: [], error: [{ code, message: 'x' }], name: 'AiGatewayError', internalCode: code });
+    if (account.deaf) return request.destroy();
+    const gateway = account.gateways.get(name);
+    if (!gateway) return own(400, 2001);
+    if (gateway.authentication) return own(401, 2009);
+    return send(401, { error: { message: "You didn't provide an API key.", type: 'invalid_request_error', code: null } });
   }
 
   async answer(call, headers, body) {

@@ -1,6 +1,7 @@
 // Calls of Cloudflare's API, and what its refusals mean for the reader.
 
 import { fail } from '../say.mjs';
+import { request } from './net.mjs';
 
 const BASE = 'https://api.cloudflare.com/client/v4';
 const TRIES = 4;
@@ -46,7 +47,6 @@ export class Api {
     this.base = (env.CLOUDFLARE_API_BASE_URL || BASE).replace(/\/$/, '');
     this.headers = credentials.headers;
     this.kind = credentials.kind;
-    this.fetch = undefined;
   }
 
   get(path, query) {
@@ -80,8 +80,7 @@ export class Api {
       const last = attempt === TRIES;
       let response;
       try {
-        this.fetch ??= await chooseFetch();
-        response = await this.fetch(url, {
+        response = await request(url, {
           method,
           headers: { ...this.headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
           body: body === undefined ? undefined : JSON.stringify(body),
@@ -119,19 +118,6 @@ async function read(response, path) {
 
 const pause = (attempt, seconds = 0) =>
   new Promise((resolve) => setTimeout(resolve, Math.min(seconds, 30) * 1_000 || 500 * 2 ** (attempt - 1)));
-
-/** Node's own `fetch` knows of no proxy before Node 24; the one that Miniflare brings does. */
-async function chooseFetch() {
-  const { env } = process;
-  if (!(env.HTTPS_PROXY ?? env.https_proxy ?? env.HTTP_PROXY ?? env.http_proxy)) return fetch;
-  try {
-    const { EnvHttpProxyAgent, fetch: proxied } = await import('undici');
-    const dispatcher = new EnvHttpProxyAgent();
-    return (url, init) => proxied(url, { ...init, dispatcher });
-  } catch {
-    return fetch;
-  }
-}
 
 /**
  * Runs `work`; when Cloudflare refuses it for want of a permission, says which one, and what it was

@@ -1,44 +1,55 @@
 // Questions to whoever sits at the terminal.
 
-import { createInterface } from 'node:readline/promises';
-import { clearStatus } from '../say.mjs';
+import { createInterface } from 'node:readline';
+import { interrupt } from '../main.mjs';
+import { Failure, clearStatus } from '../say.mjs';
 
 /** Whether somebody is there to answer. */
 export const canAsk = ({ ci }) => !ci && process.stdin.isTTY === true && process.stdout.isTTY === true;
 
-export async function ask(question) {
+export function ask(question) {
   clearStatus();
   const lines = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    return (await lines.question(question)).trim();
-  } finally {
-    lines.close();
-  }
+  return new Promise((resolve, reject) => {
+    lines.once('SIGINT', () => {
+      lines.close();
+      interrupt('SIGINT');
+      reject(new Failure('Interrupted.'));
+    });
+    lines.question(question, (answer) => {
+      lines.close();
+      resolve(answer.trim());
+    });
+  });
 }
 
 /** Asks for a secret: what is typed or pasted is not shown. */
 export function askHidden(question) {
   clearStatus();
-  process.stdout.write(question);
   const { stdin } = process;
-  stdin.setRawMode(true);
+  stdin.setRawMode(true); // before the question: nothing that is typed is shown
+  process.stdout.write(question);
   stdin.setEncoding('utf8');
   stdin.resume();
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     let text = '';
-    const end = (result) => {
+    const end = () => {
       stdin.off('data', take);
       stdin.setRawMode(false);
       stdin.pause();
       process.stdout.write('\n');
-      resolve(result);
     };
     const take = (chunk) => {
       for (const character of chunk) {
-        if (character === '\r' || character === '\n' || character === '\x04') return end(text.trim());
         if (character === '\x03') {
-          end('');
-          process.kill(process.pid, 'SIGINT');
+          end();
+          interrupt('SIGINT');
+          reject(new Failure('Interrupted.'));
+          return;
+        }
+        if (character === '\r' || character === '\n' || character === '\x04') {
+          end();
+          resolve(text.trim());
           return;
         }
         text = character === '\x7f' || character === '\b' ? text.slice(0, -1) : text + character;

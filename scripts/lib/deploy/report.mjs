@@ -41,7 +41,7 @@ function describeGateway({ state, name, authentication }) {
     case 'missing':
       return `${name}: created`;
     case 'unseen':
-      return `${name}: this sign-in may not look, see below`;
+      return `${name}: cannot be seen from here`;
     default:
       return name;
   }
@@ -64,8 +64,11 @@ export function sayTakenOver({ keys, coolings }) {
 }
 
 /** What is left for the reader when the gateway is not known to be there. */
-export const gatewayLeft = (account, gateway, created) =>
-  gateway.state === 'unseen' || (gateway.state === 'missing' && !created) ? [byHand(account.id, gateway.name)] : [];
+export function gatewayLeft(account, gateway, created) {
+  if (gateway.state === 'missing' && !created) return [`The AI Gateway is still to be made, which this sign-in may not: ${byHand(account.id, gateway.name)}`];
+  if (gateway.state === 'unseen') return [`Make sure that there is an AI Gateway: ${byHand(account.id, gateway.name)}`];
+  return [];
+}
 
 export function sayEnd({ url, answered, left, newToken }) {
   say();

@@ -1,6 +1,6 @@
 // Who deploys: the environment's token, else whoever `wrangler login` signed in; and on which account.
 
-import { wranglerOutput } from '../wrangler.mjs';
+import { wranglerOnTerminal, wranglerOutput } from '../wrangler.mjs';
 import { fail } from '../say.mjs';
 import { ApiError, PERMISSIONS, TOKENS_PAGE, missingPermission } from './api.mjs';
 import { ask, canAsk } from './ask.mjs';
@@ -14,15 +14,26 @@ const HOW = `  On your own machine: run \`npx wrangler login\`, which opens a br
 ${LIST}`;
 
 /** The headers that sign a request, from the same places that wrangler looks at. */
-export async function signIn(env = process.env) {
+export async function signIn(options, env = process.env) {
   const token = blank(env.CLOUDFLARE_API_TOKEN) ?? blank(env.CF_API_TOKEN);
   if (token) return { kind: 'token', headers: { authorization: `Bearer ${token}` } };
   const key = blank(env.CLOUDFLARE_API_KEY);
   const email = blank(env.CLOUDFLARE_EMAIL);
   if (key && email) return { kind: 'key', headers: { 'x-auth-key': key, 'x-auth-email': email } };
-  const said = parsed(await wranglerOutput(['auth', 'token', '--json']));
-  if (said?.token) return { kind: 'oauth', headers: { authorization: `Bearer ${said.token}` } };
+  const own = await ownToken();
+  if (own) return own;
+  if (canAsk(options) && /^(y|yes)?$/i.test(await ask('You are not signed in to Cloudflare. Sign in with the browser now? [Y/n] '))) {
+    await wranglerOnTerminal(['login']);
+    const fresh = await ownToken();
+    if (fresh) return fresh;
+  }
   return fail(`You are not signed in to Cloudflare.\n${HOW}`);
+}
+
+/** The token of whoever `wrangler login` signed in, renewed where that is due. */
+async function ownToken() {
+  const said = parsed(await wranglerOutput(['auth', 'token', '--json']));
+  return said?.token && { kind: 'oauth', headers: { authorization: `Bearer ${said.token}` } };
 }
 
 function parsed(text) {
