@@ -11,9 +11,13 @@ import { mustRun } from './lib/run.mjs';
 import { say, step } from './lib/say.mjs';
 import { hashOf, isStamped, stamp, unstamp } from './lib/stamp.mjs';
 import { fromNpm } from './lib/tools.mjs';
+import { page } from './page.mjs';
 import { setup } from './setup.mjs';
 
-const INPUTS = ['src', 'static', 'Cargo.toml', 'Cargo.lock', '.cargo', 'scripts/build.mjs', 'scripts/lib/tools.mjs'];
+const INPUTS = [
+  ...['src', 'static', 'Cargo.toml', 'Cargo.lock', '.cargo', 'build.rs', 'package-lock.json'],
+  ...['scripts/build.mjs', 'scripts/page.mjs', 'scripts/lib/tools.mjs'],
+];
 const OUTPUTS = ['build/index.js', 'build/index_bg.wasm'];
 const CHATTER = /^\[(INFO|WARN)\]|^Error: Compiling your crate|^Caused by:|^ +failed to execute|^ +full command:/;
 const STAMP = inRoot('build', '.inputs');
@@ -25,6 +29,7 @@ export async function build() {
   if (isStamped(STAMP, inputs) && OUTPUTS.every((file) => existsSync(inRoot(file)))) return false;
   const { toolchain, tools } = await setup();
   unstamp(STAMP);
+  const pageFolder = await step('Building the page', '2 seconds', page);
   await step('Building the Worker', '1 to 2 minutes the first time', (progress) =>
     mustRun(
       tools.workerBuild,
@@ -37,6 +42,7 @@ export async function build() {
           ...toolchain.env,
           ...fromNpm(),
           WASM_BINDGEN_BIN: tools.wasmBindgen,
+          ONE_BALANCE_PAGE: pageFolder, // for build.rs
           PATH: withNode(toolchain.env.PATH ?? process.env.PATH),
         },
       }),

@@ -30,6 +30,7 @@ const PARTS = {
     ['Clippy, the core', () => cargo('clippy', '--locked', '--no-default-features', '--all-targets', ...DENY_WARNINGS)],
     ['Clippy, the Worker', wasmClippy],
     ['Clippy, the simulator', () => cargo('clippy', '--locked', ...SIMULATOR, '--all-targets', ...DENY_WARNINGS)],
+    ['Types of the page', pageTypes],
     ['Clippy, the fuzzer', () => cargo('clippy', '--locked', '--release', ...FUZZER, '--all-targets', ...DENY_WARNINGS)],
   ],
   core: [
@@ -64,6 +65,11 @@ async function wasmClippy() {
   const { clippy, env } = await wasmToolchain();
   const [command, ...args] = clippy;
   await stream(command, [...args, '--locked', '--target', WASM, ...DENY_WARNINGS], env);
+}
+
+async function pageTypes() {
+  await npmPackages();
+  await stream(process.execPath, [inRoot('node_modules', 'typescript', 'bin', 'tsc'), '--noEmit', '-p', inRoot('static')]);
 }
 
 /** The built Worker under workerd, against the simulator. */
