@@ -500,7 +500,9 @@ impl Objects {
             if let Some(name) = behind(&path, family.collection)
                 && !family.not.contains(&name)
             {
-                let name = name.split(':').next().unwrap_or(name);
+                // `{name}:{method}`; an ARN has colons of its own.
+                let method = if self.naming == Naming::Google { name.find(':') } else { None };
+                let name = method.and_then(|at| name.get(..at)).unwrap_or(name);
                 take(&[family.collection, "/", name].concat(), name);
                 break;
             }
