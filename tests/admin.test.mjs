@@ -308,7 +308,7 @@ describe('one key', () => {
     const { created_at, updated_at, ...rest } = answer.key;
     assert.deepEqual(rest, {
       id, provider: 'openai', hint: 'sk-p…efgh', state: 'ready', reason: null, certain: true, remark: '', project: '',
-      priority: 0, cooled_seconds: 0, coolings: [],
+      priority: 0, cooled_seconds: 0, coolings: [], tags: [], requests_today: 0, last_used: null,
     });
     for (const time of [created_at, updated_at]) assert.ok(Math.abs(time - Date.now()) < 600_000, String(time));
     assert.deepEqual(answer.events, []);
@@ -352,7 +352,7 @@ describe('one key', () => {
   });
 
   test('is deleted once: then it is gone from everywhere', async () => {
-    assert.deepEqual(await main.manage('DELETE', `keys/${id}`), { changed: 1 });
+    assert.equal((await main.manage('DELETE', `keys/${id}`)).changed, 1);
     await refused(404, 'GET', `keys/${id}`);
     await refused(404, 'DELETE', `keys/${id}`);
     assert.equal((await main.manage('GET', `keys?search=${key(1)}`)).total, 0);
@@ -367,15 +367,15 @@ describe('many keys at once', () => {
     const ids = (await main.list('sort=created&order=asc')).map((one) => one.id);
     const act = (action, chosen, more = {}) => main.manage('POST', 'keys/actions', { action, ids: chosen, ...more });
     const states = async () => (await main.list('sort=created&order=asc')).map(({ state }) => state);
-    assert.deepEqual(await act('disable', ids.slice(0, 2)), { changed: 2 });
+    assert.equal((await act('disable', ids.slice(0, 2))).changed, 2);
     assert.deepEqual(await states(), ['disabled', 'disabled', 'ready', 'ready']);
-    assert.deepEqual(await act('restore', [ids[0]]), { changed: 1 });
+    assert.equal((await act('restore', [ids[0]])).changed, 1);
     assert.deepEqual(await states(), ['ready', 'disabled', 'ready', 'ready']);
-    assert.deepEqual(await act('set_remark', ids.slice(2), { remark: 'two' }), { changed: 2 });
+    assert.equal((await act('set_remark', ids.slice(2), { remark: 'two' })).changed, 2);
     assert.deepEqual((await main.list('sort=created&order=asc')).map(({ remark }) => remark), ['', '', 'two', 'two']);
-    assert.deepEqual(await act('delete', [ids[3], 999_999]), { changed: 1 });
+    assert.equal((await act('delete', [ids[3], 999_999])).changed, 1);
     assert.equal((await main.list()).length, 3);
-    assert.deepEqual(await act('restore', []), { changed: 0 });
+    assert.equal((await act('restore', [])).changed, 0);
   });
 
   test('restore clears the coolings of a key, clear_coolings those and nothing else', async () => {
@@ -399,7 +399,7 @@ describe('many keys at once', () => {
   test('thousands of keys are deleted in one call', async () => {
     await main.addKeys('openai', Array.from({ length: 3000 }, (_, number) => key(number)));
     const ids = (await world.query('SELECT id FROM provider_keys')).map((row) => row.id);
-    assert.deepEqual(await main.manage('POST', 'keys/actions', { action: 'delete', ids }), { changed: 3000 });
+    assert.equal((await main.manage('POST', 'keys/actions', { action: 'delete', ids })).changed, 3000);
     assert.equal((await main.manage('GET', 'keys')).total, 0);
   });
 
@@ -503,7 +503,7 @@ describe('keys of the past', () => {
 
 describe('addresses and methods', () => {
   test('a wrong method is a 405, a wrong address a 404, both with a sentence', async () => {
-    for (const [method, path] of [['DELETE', 'keys'], ['PUT', 'keys'], ['POST', 'session'], ['GET', 'keys/actions'], ['POST', 'events'], ['POST', 'providers'], ['PUT', 'keys/1'], ['POST', 'keys/1']]) {
+    for (const [method, path] of [['DELETE', 'keys'], ['PUT', 'keys'], ['PUT', 'session'], ['GET', 'keys/actions'], ['POST', 'events'], ['POST', 'providers'], ['PUT', 'keys/1'], ['POST', 'keys/1']]) {
       const error = await refused(405, method, path, method === 'GET' ? undefined : {});
       assert.match(error.message, /GET|POST|PATCH|DELETE/);
     }

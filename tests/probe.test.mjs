@@ -107,7 +107,7 @@ describe('blocked keys', () => {
       assert.equal(now.probes, 0);
       assert.ok(now.probe_at > Date.now());
     }
-    assert.deepEqual((await world.main.manage('GET', 'events')).events, []);
+    assert.deepEqual((await world.main.manage('GET', 'events')).events.filter((event) => event.key_id > 0), []);
   });
 
   test('a run asks about twenty keys, the most overdue first, and the next run about the rest', async () => {

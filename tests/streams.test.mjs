@@ -121,7 +121,7 @@ describe('an answer with nothing in it', () => {
     assert.match(answer.text, /said/);
     const used = (await world.sim.requests()).map(({ key }) => key);
     assert.equal(new Set(used).size, 2);
-    assert.deepEqual((await world.main.manage('GET', 'events')).events, [], 'no key pays for it');
+    assert.deepEqual((await world.main.manage('GET', 'events')).events.filter((event) => event.key_id > 0), [], 'no key pays for it');
   });
 
   test('is passed on when it comes again, and no third time is tried', async () => {

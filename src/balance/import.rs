@@ -106,6 +106,12 @@ fn json_of(text: &str) -> Option<Value> {
     if values.len() > 1 { Some(Value::Array(values)) } else { values.pop() }
 }
 
+/// Reads a text as lines, whatever it looks like.
+#[must_use]
+pub fn read_plain(text: &str) -> (Format, Vec<Entry>) {
+    read_lines(text)
+}
+
 /// The member that tells our own export.
 pub const EXPORT: &str = "one_balance_export";
 

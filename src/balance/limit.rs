@@ -1,7 +1,8 @@
 //! How often a client may ask: per minute and per day, counted by one isolate.
 //!
-//! Isolates do not ask each other before a request; they add up what they counted in the database
-//! about twice a minute. So a limit is approximate: several isolates may together let more through.
+//! Isolates do not ask each other before a request. Each counts for itself, and learns now and then
+//! what D1 knows of the day, to which all of them add about once a minute. So a limit is approximate:
+//! several isolates may together let more through.
 
 use super::{DAY, MINUTE, Millis, SECOND};
 
@@ -11,10 +12,8 @@ pub struct Counter {
     minute: Millis,
     in_minute: u32,
     day: Millis,
-    /// What the database knew of the day.
+    /// What is known of the day: never more than all isolates together let through.
     in_day: u32,
-    /// What it does not know yet.
-    unwritten: u32,
 }
 
 /// A limit is reached.
@@ -41,14 +40,14 @@ impl Counter {
         let wait = |begin: Millis, length: Millis| {
             (begin + length).saturating_sub(now).div_ceil(SECOND).max(1)
         };
-        if per_day.is_some_and(|most| self.in_day.saturating_add(self.unwritten) >= most) {
+        if per_day.is_some_and(|most| self.in_day >= most) {
             return Err(Reached { wait: wait(self.day, DAY), of_day: true });
         }
         if per_minute.is_some_and(|most| self.in_minute >= most) {
             return Err(Reached { wait: wait(self.minute, MINUTE), of_day: false });
         }
         self.in_minute += 1;
-        self.unwritten += 1;
+        self.in_day = self.in_day.saturating_add(1);
         Ok(())
     }
 
@@ -59,23 +58,8 @@ impl Counter {
             (self.minute, self.in_minute) = (minute, 0);
         }
         if self.day != day {
-            // What was not written of yesterday counts for today: a few requests at midnight.
             (self.day, self.in_day) = (day, 0);
         }
-    }
-
-    /// What the database does not know yet: the day and a count. It is taken as written.
-    pub fn flush(&mut self, now: Millis) -> Option<(Millis, u32)> {
-        self.turn(now);
-        let count = core::mem::take(&mut self.unwritten);
-        self.in_day = self.in_day.saturating_add(count);
-        (count > 0).then_some((self.day, count))
-    }
-
-    /// The database did not take it after all.
-    pub fn unflush(&mut self, count: u32) {
-        self.in_day = self.in_day.saturating_sub(count);
-        self.unwritten = self.unwritten.saturating_add(count);
     }
 
     /// What the database knows of the day, of all isolates.
@@ -108,7 +92,7 @@ mod tests {
         }
         let reached = Reached { wait: 12 * 3600 - 60, of_day: true };
         assert_eq!(counter.take(Some(3), Some(5), NOON + MINUTE), Err(reached));
-        assert_eq!(counter.flush(NOON + DAY), Some((NOON + DAY / 2, 5)));
+        assert_eq!(counter.take(Some(3), Some(5), NOON + DAY), Ok(()), "another day");
         let mut counter = Counter::default();
         assert_eq!(counter.take(None, None, NOON), Ok(()), "no limit");
     }
@@ -116,23 +100,15 @@ mod tests {
     #[test]
     fn what_others_counted_counts_too() {
         let mut counter = Counter::default();
+        let day = NOON - DAY / 2;
         assert_eq!(counter.take(None, Some(10), NOON), Ok(()));
-        let (day, count) = counter.flush(NOON).unwrap();
-        assert_eq!((day, count), (NOON - DAY / 2, 1));
-        assert_eq!(counter.flush(NOON), None);
+        counter.learn(day, 0, NOON);
         counter.learn(day, 9, NOON);
         assert_eq!(counter.take(None, Some(10), NOON), Ok(()));
         assert!(counter.take(None, Some(10), NOON).is_err());
-        counter.learn(day - DAY, 900, NOON + DAY);
+        counter.learn(day, 3, NOON);
+        assert!(counter.take(None, Some(10), NOON).is_err(), "D1 lags behind");
+        counter.learn(day, 900, NOON + DAY);
         assert_eq!(counter.take(None, Some(10), NOON + DAY), Ok(()), "another day's count");
-    }
-
-    #[test]
-    fn what_was_not_written_is_not_lost() {
-        let mut counter = Counter::default();
-        assert_eq!(counter.take(None, None, NOON), Ok(()));
-        let (_, count) = counter.flush(NOON).unwrap();
-        counter.unflush(count);
-        assert_eq!(counter.flush(NOON).map(|(_, count)| count), Some(1));
     }
 }

@@ -113,7 +113,8 @@ pub enum Reason {
 // === impl Reason ===
 
 impl Reason {
-    const ALL: [Self; 16] = [
+    /// Every one.
+    pub const ALL: [Self; 16] = [
         Self::RateLimit,
         Self::DayQuota,
         Self::MonthQuota,

@@ -51,8 +51,8 @@ async fn probe_blocked(store: &Store, settings: &Settings, env: &Env) -> Result<
     let base = settings.gateway_base(env).await?;
     let mut answers = Vec::with_capacity(suspects.len());
     for suspect in suspects {
-        let (outcome, status, message) = ask(&suspect, &base, settings).await;
-        answers.push((suspect, outcome, status, message));
+        let it = ask(&suspect, &base, settings).await;
+        answers.push((suspect, it.outcome, it.status, it.message));
     }
     let restored = answers.iter().any(|(_, outcome, ..)| *outcome == Outcome::Restore);
     store.write_probes(&answers, now()).await?;
@@ -62,14 +62,31 @@ async fn probe_blocked(store: &Store, settings: &Settings, env: &Env) -> Result<
     Ok(())
 }
 
-/// Asks the provider about one key; tells what it means, the status and the provider's words.
-async fn ask(suspect: &Suspect, base: &str, settings: &Settings) -> (Outcome, u16, String) {
-    let Some(row) = provider::find(&suspect.provider) else {
-        return (Outcome::Unclear, 0, String::new());
-    };
+/// What a provider said about a key.
+pub struct Answered {
+    /// What that means.
+    pub outcome: Outcome,
+    /// What the answer said; `None`: there was none, or nobody was asked.
+    pub verdict: Option<Verdict>,
+    /// HTTP status; 0: none.
+    pub status: u16,
+    /// The provider's words, without the key.
+    pub message: String,
+}
+
+impl Answered {
+    const fn without(outcome: Outcome, message: String) -> Self {
+        Self { outcome, verdict: None, status: 0, message }
+    }
+}
+
+/// Asks the provider about one key.
+pub async fn ask(suspect: &Suspect, base: &str, settings: &Settings) -> Answered {
+    let unclear = || Answered::without(Outcome::Unclear, String::new());
+    let Some(row) = provider::find(&suspect.provider) else { return unclear() };
     let Some(question) = row.probe else {
         // There is no free question: the next client's request asks.
-        return (Outcome::Restore, 0, "Put back for one try.".to_owned());
+        return Answered::without(Outcome::Restore, "Put back for one try.".to_owned());
     };
     let path = question.path.split('?').next().unwrap_or_default();
     let url = gateway::url(base, &suspect.provider, question.path, None);
@@ -84,14 +101,14 @@ async fn ask(suspect: &Suspect, base: &str, settings: &Settings) -> (Outcome, u1
             settings.gateway_authorization.as_deref(),
         )
     });
-    let Ok(outgoing) = sent else { return (Outcome::Unclear, 0, String::new()) };
+    let Ok(outgoing) = sent else { return unclear() };
     let response = match outgoing.send(row, path, &suspect.secret).await {
         Ok(response) => response,
-        Err(Unsent::Lost(_)) => return (Outcome::Unclear, 0, String::new()),
+        Err(Unsent::Lost(_)) => return unclear(),
         // Asking again soon would only take the place of a key that can be asked about.
         Err(Unsent::BadKey) => {
             let outcome = Outcome::StillRejected { reason: Reason::Invalid, certain: true };
-            return (outcome, 0, String::new());
+            return Answered::without(outcome, String::new());
         }
     };
     let mut failure = Failure::read(response).await;
@@ -109,5 +126,10 @@ async fn ask(suspect: &Suspect, base: &str, settings: &Settings) -> (Outcome, u1
         Verdict::Success => String::new(),
         _ => words_of(&failure.head, &suspect.secret),
     };
-    (probe::outcome(&verdict), failure.status, message)
+    Answered {
+        outcome: probe::outcome(&verdict),
+        status: failure.status,
+        verdict: Some(verdict),
+        message,
+    }
 }

@@ -23,7 +23,7 @@ pub const MAX_BODY: usize = 48 * 1024 * 1024;
 /// as a whole.
 const SCAN_PIECE: u32 = 64 * 1024;
 
-/// Who asks.
+/// Who asks, as far as `AUTH_KEY` knows.
 ///
 /// # Errors
 /// When nobody is let in by what the request presents.
@@ -36,18 +36,23 @@ pub fn token_of<'t>(
     if tokens.is_empty() {
         return Err(Refusal::no_auth_key());
     }
+    Ok(tokens.check_any(presented(request, api), now)?)
+}
+
+/// All that a request presents as a token, read one by one.
+pub fn presented(request: &Request, api: &ApiRoute) -> impl Iterator<Item = String> {
     let headers = request.headers();
-    let in_headers = token::headers_of(api.row).filter_map(|name| {
+    let of_protocols = headers.clone();
+    let in_headers = token::headers_of(api.row).filter_map(move |name| {
         let value = headers.get(name).ok().flatten()?;
         Some(token::from_header(name, &value).to_owned())
     });
     // Read only when nothing else holds a token.
-    let in_protocols = core::iter::once_with(|| {
-        let list = headers.get("sec-websocket-protocol").ok().flatten()?;
+    let in_protocols = core::iter::once_with(move || {
+        let list = of_protocols.get("sec-websocket-protocol").ok().flatten()?;
         token::from_subprotocols(&list).0.map(str::to_owned)
     });
-    let presented = in_headers.chain(api.query_token.clone()).chain(in_protocols.flatten());
-    Ok(tokens.check_any(presented, now)?)
+    in_headers.chain(api.query_token.clone()).chain(in_protocols.flatten())
 }
 
 /// Which pool a request draws on, and for what.

@@ -12,8 +12,9 @@ use super::inspect::{self, Beginning};
 use super::objects::Lookout;
 use super::platform::{now, seed};
 use super::store::{Recorded, Store};
+use super::trail::Step;
 use super::upstream::Failure;
-use super::{pool, respond, usage};
+use super::{alerts, pool, respond, usage};
 use crate::balance::classify::{self, Answer};
 use crate::balance::error::Refusal;
 use crate::balance::health::{self, Attempt, Policy};
@@ -47,6 +48,9 @@ pub struct Journey<'a> {
     heard: Vec<(KeyId, u16, String)>,
     /// An empty answer was asked for again; once is enough.
     retried_empty: bool,
+    /// The attempts that brought no success, and the last key.
+    steps: Vec<Step>,
+    last_key: Option<KeyId>,
 }
 
 /// One attempt.
@@ -126,7 +130,27 @@ impl<'a> Journey<'a> {
             ctx,
             heard: Vec::new(),
             retried_empty: false,
+            steps: Vec::new(),
+            last_key: None,
         }
+    }
+
+    /// The gateway itself refused: worth telling an administrator.
+    pub fn refused_by_gateway(&self, code: u32, status: u16, words: &str) {
+        alerts::note("gateway", &self.target.provider, &code.to_string(), status, words);
+    }
+
+    /// The attempts that brought no success.
+    pub fn take_steps(&mut self) -> Vec<Step> {
+        core::mem::take(&mut self.steps)
+    }
+
+    /// The key of the last attempt, and how a list shows it.
+    #[must_use]
+    pub fn last_key(&self) -> Option<(KeyId, String)> {
+        let key = self.last_key?;
+        let hint = self.with_pool(|snapshot| snapshot.key(key).map(|key| key.secret.hint()));
+        Some((key, hint.flatten().unwrap_or_default()))
     }
 
     /// Attempts so far.
@@ -212,7 +236,8 @@ impl<'a> Journey<'a> {
 
     /// An attempt with the key begins.
     #[must_use]
-    pub fn begin(&self, key: KeyId) -> Try {
+    pub fn begin(&mut self, key: KeyId) -> Try {
+        self.last_key = Some(key);
         let started = now();
         self.with_pool(|snapshot| snapshot.started(key, started));
         Try { key, started, ended: started }
@@ -271,6 +296,8 @@ impl<'a> Journey<'a> {
         if matches!(verdict, Verdict::Egress) {
             let what = format!("{} {}", self.target.provider, failure.status);
             respond::log("refused for the place that the request left from", &what);
+            let words = words_of(&failure.head, secret);
+            alerts::note("egress", &self.target.provider, "", failure.status, &words);
         }
         let shape = Shape::of(failure.status, &failure.head);
         self.react(attempt, verdict, shape, failure.status, || words_of(&failure.head, secret))
@@ -301,6 +328,18 @@ impl<'a> Journey<'a> {
     ) -> Next {
         let at = attempt.ended;
         usage::attempt(self.target, attempt.key, at, verdict.into());
+        self.steps.push(Step {
+            key: attempt.key,
+            status,
+            verdict: verdict.as_str(),
+            reason: match verdict {
+                Verdict::Cool { reason, .. } | Verdict::Reject { reason, .. } => {
+                    Some(reason.as_str())
+                }
+                _ => None,
+            },
+            ms: at.saturating_sub(attempt.started),
+        });
         let change = self.target.change(attempt, verdict, at, self.settings.policy);
         let (next, due) = self.course.take(attempt.key, verdict, change, shape, seed());
         if let Some(change) = due {

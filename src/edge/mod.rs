@@ -14,6 +14,9 @@
 //! | [`usage`] | counts requests, and gives D1 the sums |
 //! | [`store`] | every SQL string |
 //! | [`admin`] | the JSON API of the page, and the page |
+//! | [`tokens`] | clients' tokens that were made in the page |
+//! | [`trail`] | clients' requests that failed lately |
+//! | [`alerts`] | trouble that concerns no one key |
 //! | [`cron`] | the scheduled work |
 //! | [`platform`] | clock, randomness, timers |
 //!
@@ -22,6 +25,7 @@
 //! `await`.
 
 pub mod admin;
+pub mod alerts;
 pub mod cron;
 pub mod env;
 pub mod inbound;
@@ -33,6 +37,8 @@ pub mod pool;
 pub mod proxy;
 pub mod respond;
 pub mod store;
+pub mod tokens;
+pub mod trail;
 pub mod upstream;
 pub mod usage;
 

@@ -4,9 +4,10 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{Headers, Request, Response, ResponseInit};
 
 use super::upstream::Failure;
+use crate::balance::Millis;
 use crate::balance::dialect::{self, Dialect};
 use crate::balance::error::Refusal;
-use crate::balance::key::Secret;
+use crate::balance::key::{KeyId, Secret};
 
 /// Tells how many attempts the answer took.
 const ATTEMPTS: &str = "one-balance-attempts";
@@ -73,6 +74,18 @@ fn decorate(headers: &Headers, attempts: u32) {
 fn allow_origin(headers: &Headers) {
     let _ = headers.set("access-control-allow-origin", "*");
     let _ = headers.set("access-control-expose-headers", "*");
+}
+
+/// What an administrator's page is told besides: the last key, the attempts, the time.
+pub fn show(response: &Response, key: Option<(KeyId, String)>, attempts: u32, ms: Millis) {
+    let headers = response.headers();
+    if let Some((id, hint)) = key {
+        let _ = headers.set("x-one-balance-key", &id.0.to_string());
+        // A header holds no ellipsis; a key that could be sent has nothing else that it could not.
+        let _ = headers.set("x-one-balance-key-hint", &hint.replace('…', "..."));
+    }
+    let _ = headers.set("x-one-balance-attempts", &attempts.to_string());
+    let _ = headers.set("x-one-balance-ms", &ms.to_string());
 }
 
 /// Our own error in the caller's dialect, and a line in the log if it holds something for us.

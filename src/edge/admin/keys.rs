@@ -1,258 +1,239 @@
-//! Keys: listing, adding, changing.
+//! Keys: listing them, one key, what leaves only on demand.
 
-use std::collections::HashMap;
-
-use serde::Deserialize;
 use serde_json::{Value, json};
+use worker::web_sys::Response;
 
-use super::{Answer, Call};
+use super::fault::Fault;
+use super::fields::Fields;
+use super::{Answer, Call, actions, overview};
 use crate::balance::error::Refusal;
-use crate::balance::paste::{self, MOST_KEYS, Paste, Pasted};
+use crate::balance::import::{EXPORT, LONGEST_NOTE, MOST_PRIORITY};
+use crate::balance::paste::MOST_KEYS;
 use crate::balance::provider;
-use crate::edge::platform::{now, random};
-use crate::edge::pool;
-use crate::edge::store::keys::{Action, Details, Filter, Query, Sort};
+use crate::balance::verdict::Reason;
+use crate::edge::platform::now;
+use crate::edge::respond;
+use crate::edge::store::history::EventFilter;
+use crate::edge::store::keys::{Action, Filter, Query, Selection, Sort};
 
-/// Characters of a remark or a project: a line of a list.
-const LONGEST_NOTE: usize = 500;
-/// Duplicates and bad lines that are reported one by one; more than anyone reads.
-const MOST_REPORTED: usize = 1_000;
+/// Characters of a search: the longest key.
+const LONGEST_SEARCH: usize = 4_096;
+/// Events shown with a key.
+const EVENTS_OF_ONE: u32 = 50;
+/// Keys on a page of an export.
+const EXPORTED: u32 = 1_000;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Add {
-    provider: String,
-    keys: Texts,
-    #[serde(default)]
-    remark: String,
-    #[serde(default)]
-    project: String,
-    #[serde(default)]
-    priority: i32,
-    #[serde(default)]
-    restore: bool,
-}
+const SELECTION: [&str; 7] = ["provider", "state", "reason", "model", "tag", "project", "search"];
+const PAGING: [&str; 4] = ["sort", "order", "page", "per_page"];
 
-/// Text as it was pasted, or a list of keys.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "`keys` must be text or a list of texts")]
-enum Texts {
-    Text(String),
-    List(Vec<String>),
-}
+const STATES: [(&str, Filter); 4] = [
+    ("ready", Filter::Ready),
+    ("cooling", Filter::Cooling),
+    ("blocked", Filter::Blocked),
+    ("disabled", Filter::Disabled),
+];
+const SORTS: [(&str, Sort); 8] = [
+    ("created", Sort::Created),
+    ("updated", Sort::Updated),
+    ("remark", Sort::Remark),
+    ("state", Sort::State),
+    ("cooled", Sort::Cooled),
+    ("priority", Sort::Priority),
+    ("requests_today", Sort::Today),
+    ("last_used", Sort::Used),
+];
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Act {
-    action: String,
-    ids: Vec<u64>,
-    remark: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Patch {
-    remark: Option<String>,
-    project: Option<String>,
-    priority: Option<i32>,
-    state: Option<String>,
+/// Which keys are meant.
+pub fn selection(fields: &mut Fields) -> Result<Selection, Fault> {
+    let some = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let reasons = Reason::ALL.map(|reason| (reason.as_str(), reason));
+    Ok(Selection {
+        provider: some(fields.text("provider", LONGEST_NOTE)?),
+        state: fields.word("state", &STATES)?,
+        reason: fields.word("reason", &reasons)?.map(|reason| reason.as_str().to_owned()),
+        model: some(fields.text("model", LONGEST_NOTE)?),
+        tag: some(fields.text("tag", LONGEST_NOTE)?),
+        project: some(fields.text("project", LONGEST_NOTE)?),
+        search: some(fields.text("search", LONGEST_SEARCH)?.map(|text| text.trim().to_owned())),
+    })
 }
 
 impl Call<'_> {
     pub(super) async fn list_keys(&self) -> Answer {
+        self.page(self.fields_of_query(&[SELECTION.as_slice(), &PAGING].concat())).await
+    }
+
+    pub(super) async fn search_keys(&self) -> Answer {
+        self.page(self.body().await?).await
+    }
+
+    async fn page(&self, mut fields: Fields) -> Answer {
         let query = Query {
-            provider: self.parameter("provider"),
-            state: match self.parameter("state").as_str() {
-                "" => None,
-                "ready" => Some(Filter::Ready),
-                "cooling" => Some(Filter::Cooling),
-                "blocked" => Some(Filter::Blocked),
-                "disabled" => Some(Filter::Disabled),
-                _ => return one_of("state", "ready, cooling, blocked, disabled"),
-            },
-            search: self.parameter("search").trim().to_owned(),
-            sort: match self.parameter("sort").as_str() {
-                "" | "created" => Sort::Created,
-                "updated" => Sort::Updated,
-                "remark" => Sort::Remark,
-                "state" => Sort::State,
-                "cooled" => Sort::Cooled,
-                _ => return one_of("sort", "created, updated, remark, state, cooled"),
-            },
-            ascending: match self.parameter("order").as_str() {
-                "" | "desc" => false,
-                "asc" => true,
-                _ => return one_of("order", "asc, desc"),
-            },
-            page: self.number("page", 1, 1, u32::MAX)?,
-            per_page: self.number("per_page", 50, 1, 200)?,
+            selection: selection(&mut fields)?,
+            sort: fields.word("sort", &SORTS)?.unwrap_or(Sort::Created),
+            ascending: fields.word("order", &[("desc", false), ("asc", true)])?.unwrap_or(false),
+            page: fields.count("page", 1, 1, u32::MAX)?,
+            per_page: fields.count("per_page", 50, 1, 200)?,
         };
-        let (keys, total) = self.store.list(&query, now()).await?;
-        Ok(json!({ "keys": keys, "total": total, "page": query.page, "per_page": query.per_page }))
+        fields.finish()?;
+        let total = overview::known_total(&query.selection);
+        let (keys, total) = self.store.list(&query, total, now()).await?;
+        Ok(json!({
+            "keys": keys, "total": total, "page": query.page, "per_page": query.per_page, "now": now(),
+        }))
     }
 
-    pub(super) async fn add_keys(&self) -> Answer {
-        let add: Add = self.body().await?;
-        let provider = pool_of(&add.provider)?;
-        let details = Details {
-            remark: note("remark", add.remark)?,
-            project: note("project", add.project)?,
-            priority: add.priority,
-            restore: add.restore,
-        };
-        let paste = match &add.keys {
-            Texts::Text(text) => paste::read(text),
-            Texts::List(list) => paste::read_items((1..).zip(list.iter().map(String::as_str))),
-        };
-        if paste.keys.len() > MOST_KEYS {
-            return Err(Refusal::too_many(format!(
-                "These are {} keys; one call takes {MOST_KEYS}. Add them in parts.",
-                paste.keys.len()
-            )));
-        }
-        if paste.keys.is_empty() && paste.repeated.is_empty() && paste.invalid.is_empty() {
-            return Err(Refusal::bad_request("There is no key in `keys`. Paste one key a line."));
-        }
-        let added =
-            self.store.add(provider, &paste.keys, &details, now(), || random() >> 33).await?;
-        pool::expire();
-        Ok(report(&paste, &added.added, &added.existing, added.restored))
+    pub(super) async fn key_ids(&self) -> Answer {
+        let mut fields = self.body().await?;
+        let mut filter = fields.object("filter")?;
+        fields.finish()?;
+        let selection = selection(&mut filter).map_err(|fault| fault.inside("filter"))?;
+        filter.finish().map_err(|fault| fault.inside("filter"))?;
+        let (ids, total) = self.store.ids(&selection, MOST_KEYS, now()).await?;
+        Ok(json!({ "ids": ids, "total": total }))
     }
 
-    pub(super) async fn act_on_keys(&self) -> Answer {
-        let act: Act = self.body().await?;
-        if act.ids.len() > MOST_KEYS {
-            return Err(Refusal::too_many(format!(
-                "These are {} keys; one call takes {MOST_KEYS}.",
-                act.ids.len()
-            )));
-        }
-        let action = match act.action.as_str() {
-            "delete" => Action::Delete,
-            "restore" => Action::Restore,
-            "disable" => Action::Disable,
-            "clear_coolings" => Action::ClearCoolings,
-            "set_remark" => match act.remark {
-                Some(remark) => Action::SetRemark(note("remark", remark)?),
-                None => return Err(Refusal::bad_request("`set_remark` needs `remark`.")),
-            },
-            _ => return one_of("action", "delete, restore, disable, clear_coolings, set_remark"),
-        };
-        let changed = self.store.act(&act.ids, &action, now()).await?;
-        pool::expire();
-        Ok(json!({ "changed": changed }))
+    pub(super) async fn show_key(&self, id: u64) -> Answer {
+        let key = self.existing(id).await?;
+        let filter = EventFilter { key: Some(id), limit: EVENTS_OF_ONE, ..EventFilter::default() };
+        let (events, _) = self.store.events(&filter).await?;
+        let usage = self.store.usage_of(id, now()).await?;
+        Ok(json!({ "key": key, "events": events, "usage": usage }))
     }
 
-    pub(super) async fn one_key(&self, method: &str, id: u64) -> Answer {
-        match method {
-            "GET" => {
-                let key = self.existing(id).await?;
-                let events = self.store.events(Some(id), None, 50).await?;
-                Ok(json!({ "key": key, "events": events }))
-            }
-            "PATCH" => {
-                let patch: Patch = self.body().await?;
-                self.existing(id).await?;
-                for action in actions_of(patch)? {
-                    self.store.act(&[id], &action, now()).await?;
-                }
-                pool::expire();
-                Ok(json!({ "key": self.existing(id).await? }))
-            }
-            "DELETE" => {
-                let changed = self.store.act(&[id], &Action::Delete, now()).await?;
-                pool::expire();
-                if changed == 0 { Err(no_such_key(id)) } else { Ok(json!({ "changed": changed })) }
-            }
-            _ => Err(Refusal::method_not_allowed("GET, PATCH, DELETE")),
+    pub(super) async fn change_key(&self, id: u64) -> Answer {
+        let mut fields = self.body().await?;
+        let mut changes = Vec::new();
+        changes.extend(fields.note("remark")?.map(Action::SetRemark));
+        changes.extend(fields.note("project")?.map(Action::SetProject));
+        changes.extend(priority(&mut fields)?.map(Action::SetPriority));
+        changes.extend(fields.tags("tags")?.map(Action::SetTags));
+        let ready = fields.word("state", &[("ready", true), ("disabled", false)])?;
+        changes.extend(ready.map(|ready| if ready { Action::Restore } else { Action::Disable }));
+        fields.finish()?;
+        self.existing(id).await?;
+        for action in changes {
+            self.store.act(&[id], &action, &actions::undo_name(), now()).await?;
         }
+        overview::changed();
+        Ok(json!({ "key": self.existing(id).await? }))
+    }
+
+    pub(super) async fn delete_key(&self, id: u64) -> Answer {
+        let done = self.act(&[id], &Action::Delete).await?;
+        match done.get("changed").and_then(Value::as_u64) {
+            Some(1..) => Ok(json!({ "changed": 1, "undo": done.get("undo") })),
+            _ => Err(Fault::no_such_key(id)),
+        }
+    }
+
+    pub(super) async fn reveal_key(&self, id: u64) -> Answer {
+        let stored = self.store.secrets(&[id]).await?;
+        let stored = stored.first().ok_or_else(|| Fault::no_such_key(id))?;
+        // Noted first: what cannot be noted is not shown.
+        self.store.note(id, &stored.provider, "reveal", now()).await?;
+        Ok(json!({ "id": id, "key": stored.secret().expose() }))
     }
 
     async fn existing(&self, id: u64) -> Answer {
-        let key = self.store.one(id, now()).await?.ok_or_else(|| no_such_key(id))?;
-        serde_json::to_value(key).map_err(|why| Refusal::internal(why.to_string()))
+        let key = self.store.one(id, now()).await?.ok_or_else(|| Fault::no_such_key(id))?;
+        serde_json::to_value(key).map_err(|why| Refusal::internal(why.to_string()).into())
     }
-}
 
-fn actions_of(patch: Patch) -> Result<Vec<Action>, Refusal> {
-    let mut actions = Vec::new();
-    if let Some(remark) = patch.remark {
-        actions.push(Action::SetRemark(note("remark", remark)?));
-    }
-    if let Some(project) = patch.project {
-        actions.push(Action::SetProject(note("project", project)?));
-    }
-    actions.extend(patch.priority.map(Action::SetPriority));
-    match patch.state.as_deref() {
-        None => {}
-        Some("ready") => actions.push(Action::Restore),
-        Some("disabled") => actions.push(Action::Disable),
-        Some(_) => return one_of("state", "ready, disabled"),
-    }
-    Ok(actions)
-}
-
-/// What became of each key of a paste.
-fn report(
-    paste: &Paste,
-    added: &[(String, u64)],
-    existing: &[(String, String)],
-    restored: u64,
-) -> Value {
-    let new: HashMap<_, _> = added.iter().map(|(digest, id)| (digest.as_str(), *id)).collect();
-    let states: HashMap<_, _> =
-        existing.iter().map(|(digest, state)| (digest.as_str(), state.as_str())).collect();
-    let mut ids = Vec::new();
-    let mut duplicates = Vec::new();
-    for Pasted { line, key, digest } in &paste.keys {
-        if let Some(id) = new.get(digest.as_str()) {
-            ids.push(json!({ "id": id, "hint": key.hint() }));
-        } else {
-            let state = states.get(digest.as_str()).unwrap_or(&"ready");
-            duplicates.push(json!({ "line": line, "hint": key.hint(), "state": state }));
+    /// A page of keys with their texts.
+    pub(super) async fn export(&self) -> Result<Response, Fault> {
+        #[derive(Clone, Copy, PartialEq)]
+        enum Secrets {
+            Plain,
+            Sealed,
+            None,
         }
-    }
-    duplicates.extend(
-        paste
-            .repeated
+        let mut fields = self.body().await?;
+        let mut filter = fields.object("filter")?;
+        let as_text = fields.word("format", &[("json", false), ("text", true)])?.unwrap_or(false);
+        let words =
+            [("plain", Secrets::Plain), ("sealed", Secrets::Sealed), ("none", Secrets::None)];
+        let secrets = fields.word("secrets", &words)?.unwrap_or(Secrets::Plain);
+        let after = fields.id("after")?.unwrap_or(0);
+        let limit = fields.count("limit", EXPORTED, 1, EXPORTED)?;
+        fields.finish()?;
+        let selection = selection(&mut filter).map_err(|fault| fault.inside("filter"))?;
+        filter.finish().map_err(|fault| fault.inside("filter"))?;
+        if secrets == Secrets::Sealed {
+            let sentence = "Keys are not encrypted here, so there is nothing sealed to export.";
+            return Err(Fault::of("secrets", "not_sealed", sentence));
+        }
+        if as_text && secrets == Secrets::None {
+            return Err(Fault::of(
+                "secrets",
+                "bad_request",
+                "A text without the keys would be empty.",
+            ));
+        }
+        let keys = self.store.export(&selection, after, limit, now()).await?;
+        let next = keys.last().filter(|_| keys.len() == limit as usize).map(|key| key.id);
+        if secrets == Secrets::Plain && !keys.is_empty() {
+            let provider = selection.provider.as_deref().unwrap_or_default();
+            self.store.note(0, provider, "export", now()).await?;
+        }
+        if as_text {
+            let mut text = String::new();
+            for key in &keys {
+                text.push_str(key.secret().expose());
+                text.push('\n');
+            }
+            let headers = [
+                ("content-type", "text/plain; charset=utf-8"),
+                ("cache-control", "no-store"),
+                ("x-content-type-options", "nosniff"),
+            ];
+            let response = respond::make(200, &headers, &text);
+            if let Some(next) = next {
+                let _ = response.headers().set("one-balance-next", &next.to_string());
+            }
+            return Ok(response);
+        }
+        let keys: Vec<_> = keys
             .iter()
-            .map(|(line, key)| json!({ "line": line, "hint": key.hint(), "state": "twice" })),
-    );
-    let invalid: Vec<_> = paste
-        .invalid
-        .iter()
-        .map(|bad| json!({ "line": bad.line, "hint": bad.hint, "why": bad.why }))
-        .collect();
-    json!({
-        "added_count": ids.len(),
-        "duplicate_count": duplicates.len(),
-        "invalid_count": invalid.len(),
-        "restored_count": restored,
-        "added": ids,
-        "duplicates": duplicates.get(..MOST_REPORTED).unwrap_or(&duplicates),
-        "invalid": invalid.get(..MOST_REPORTED).unwrap_or(&invalid),
-    })
+            .map(|it| {
+                let mut key = json!({
+                    "id": it.id, "provider": it.provider, "remark": it.remark, "tags": it.tags, "project": it.project,
+                    "priority": it.priority, "state": it.state, "reason": it.reason, "created_at": it.created_at,
+                });
+                let (name, text) = match secrets {
+                    Secrets::Plain => ("key", it.secret().expose().to_owned()),
+                    _ => ("hint", it.hint.clone()),
+                };
+                if let Some(key) = key.as_object_mut() {
+                    key.insert(name.to_owned(), Value::String(text));
+                }
+                key
+            })
+            .collect();
+        let secrets = if secrets == Secrets::Plain { "plain" } else { "none" };
+        Ok(respond::json(
+            200,
+            &json!({ EXPORT: 1, "at": now(), "secrets": secrets, "keys": keys, "next": next }),
+        ))
+    }
+}
+
+/// A priority.
+pub fn priority(fields: &mut Fields) -> Result<Option<i32>, Fault> {
+    let number = fields.number("priority", (-MOST_PRIORITY).into(), MOST_PRIORITY.into())?;
+    Ok(number.and_then(|it| i32::try_from(it).ok()))
 }
 
 /// The slug under which a provider's keys are kept.
-fn pool_of(provider: &str) -> Result<&str, Refusal> {
-    let slug = provider.trim();
-    if provider::is_slug(slug) { Ok(slug) } else { Err(Refusal::unknown_provider(slug)) }
-}
-
-fn note(name: &str, text: String) -> Result<String, Refusal> {
-    if text.chars().count() > LONGEST_NOTE {
-        return Err(Refusal::bad_request(format!(
-            "`{name}` is longer than {LONGEST_NOTE} characters."
-        )));
+pub fn pool_of(name: &str) -> Result<String, Fault> {
+    let slug = name.trim();
+    if provider::is_slug(slug) {
+        return Ok(slug.to_owned());
     }
-    Ok(text)
-}
-
-fn one_of<T>(name: &str, words: &str) -> Result<T, Refusal> {
-    Err(Refusal::bad_request(format!("`{name}` must be one of: {words}.")))
-}
-
-fn no_such_key(id: u64) -> Refusal {
-    Refusal::missing(format!("There is no key with the id {id}. It may have been deleted."))
+    let shown: String = slug.chars().filter(|c| !c.is_control() && *c != '`').take(60).collect();
+    let meant = provider::suggest(slug).filter(|slug| provider::is_slug(slug));
+    let refusal = Refusal::unknown_provider(slug);
+    Err(Fault::of("provider", "unknown_provider", refusal.message)
+        .with("provider", shown)
+        .with("meant", meant))
 }

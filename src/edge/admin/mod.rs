@@ -1,33 +1,43 @@
-//! The JSON API of the admin page, below `/admin/api/`, and `/healthz`.
+//! The JSON API of the admin page, below `/admin/api/`, and `/healthz`. `docs/admin-api.md` is its contract.
 //!
-//! | route | does |
+//! | file | routes |
 //! |---|---|
-//! | `GET session` | who is signed in, and what is wrong with the settings |
-//! | `GET providers` | keys by provider and state; every provider there is |
-//! | `GET keys` | a page of keys |
-//! | `POST keys` | adds pasted keys |
-//! | `POST keys/actions` | does something to many keys |
-//! | `GET`, `PATCH`, `DELETE keys/{id}` | one key |
-//! | `GET events` | what happened to keys, and why |
+//! | [`session`] | `session`; who is let in |
+//! | [`overview`] | `settings`, `overview`, `providers` |
+//! | [`keys`] | `keys`, `keys/search`, `keys/ids`, `keys/{id}`, `keys/{id}/reveal`, `export` |
+//! | [`paste`] | adding keys: `keys`, `keys/preview` |
+//! | [`actions`] | `keys/actions`, `keys/undo` |
+//! | [`ask`] | `keys/test`, `keys/{id}/test` |
+//! | [`tokens`] | `tokens` |
+//! | [`history`] | `events`, `requests` |
+//! | [`fields`], [`fault`] | what was sent, and what is wrong with it |
 //!
-//! Only tokens without any limit are let in, in `Authorization: Bearer`. A key's text never leaves.
+//! Only tokens without any limit are let in, or browsers that signed in with one. A key's text leaves
+//! only where someone asks for it: `reveal` and `export`.
 
+mod actions;
+mod ask;
+mod fault;
+mod fields;
+mod history;
 mod keys;
+mod overview;
 pub mod page;
+mod paste;
+pub mod session;
+mod tokens;
 
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use web_sys::UrlSearchParams;
 use worker::Env;
 use worker::web_sys::{Request, Response};
 
 use super::env::Settings;
-use super::platform::now;
 use super::store::Store;
 use super::{inbound, respond};
-use crate::balance::error::Refusal;
-use crate::balance::provider;
-use crate::balance::token::{self, Token};
+use fault::Fault;
+use fields::Fields;
+use session::Administrator;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -35,19 +45,19 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const MAX_BODY: usize = 4 * 1024 * 1024;
 
 /// What an admin call answers.
-type Answer = Result<Value, Refusal>;
+type Answer = Result<Value, Fault>;
 
 /// One call with all that its handler may ask for.
 struct Call<'a> {
     request: &'a Request,
     query: UrlSearchParams,
     settings: &'a Settings,
-    token: &'a Token,
+    who: Administrator<'a>,
     store: Store,
     env: &'a Env,
 }
 
-/// Answers a call. `path` is what follows `/admin/api/`.
+/// Answers a call of the admin API.
 pub async fn answer(
     request: &Request,
     method: &str,
@@ -55,145 +65,134 @@ pub async fn answer(
     settings: &Settings,
     env: &Env,
 ) -> Response {
-    let result = match administrator(request, settings) {
-        Ok(token) => {
-            let store = Store::new(env.d1("DB").ok());
-            let url = request.url();
-            let query = url.split_once('?').map_or("", |(_, query)| query);
-            match UrlSearchParams::new_with_str(query) {
-                Ok(query) => {
-                    let call = Call { request, query, settings, token, store, env };
-                    call.handle(method, path.trim_end_matches('/')).await
-                }
-                Err(why) => Err(respond::thrown("query", &why)),
-            }
-        }
-        Err(refusal) => Err(refusal),
-    };
-    match result {
-        Ok(value) => respond::json(200, &value),
-        Err(refusal) => {
-            if refusal.log.is_some() {
-                respond::log("admin", &refusal.to_string());
-            }
-            let error = json!({ "code": refusal.kind.code(), "message": refusal.message });
-            respond::json(refusal.status(), &json!({ "error": error }))
-        }
-    }
+    let path = path.trim_end_matches('/');
+    handle(request, method, path, settings, env).await.unwrap_or_else(|fault| fault.respond())
 }
 
-/// The token of an administrator.
-fn administrator<'t>(request: &Request, settings: &'t Settings) -> Result<&'t Token, Refusal> {
-    if settings.tokens.is_empty() {
-        return Err(Refusal::no_auth_key());
+async fn handle(
+    request: &Request,
+    method: &str,
+    path: &str,
+    settings: &Settings,
+    env: &Env,
+) -> Result<Response, Fault> {
+    if (method, path) == ("DELETE", "session") {
+        return Ok(session::sign_out(request));
     }
-    let header = request.headers().get("authorization").ok().flatten().unwrap_or_default();
-    let presented = token::from_header("authorization", &header);
-    let token = settings.tokens.check(presented, now())?;
-    if token.unrestricted() { Ok(token) } else { Err(Refusal::not_administrator()) }
+    let mut cookie = None;
+    let who = if (method, path) == ("POST", "session") {
+        let (who, signed_in) = session::sign_in(request, settings, body(request).await?)?;
+        cookie = Some(signed_in);
+        who
+    } else {
+        session::administrator(request, method, settings)?
+    };
+    let url = request.url();
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let query =
+        UrlSearchParams::new_with_str(query).map_err(|why| respond::thrown("query", &why))?;
+    let store = Store::new(env.d1("DB").ok());
+    let call = Call { request, query, settings, who, store, env };
+    if let Some(cookie) = cookie {
+        let response = respond::json(200, &call.session().await);
+        let _ = response.headers().set("set-cookie", &cookie);
+        return Ok(response);
+    }
+    if (method, path) == ("POST", "export") {
+        return call.export().await;
+    }
+    Ok(respond::json(200, &call.handle(method, path).await?))
 }
 
 impl Call<'_> {
     async fn handle(&self, method: &str, path: &str) -> Answer {
         match (method, path) {
             ("GET", "session") => Ok(self.session().await),
+            ("GET", "settings") => Ok(self.tell_settings().await),
+            ("GET", "overview") => self.overview().await,
             ("GET", "providers") => self.providers().await,
             ("GET", "keys") => self.list_keys().await,
             ("POST", "keys") => self.add_keys().await,
+            ("POST", "keys/search") => self.search_keys().await,
+            ("POST", "keys/ids") => self.key_ids().await,
+            ("POST", "keys/preview") => self.preview_keys().await,
             ("POST", "keys/actions") => self.act_on_keys().await,
+            ("POST", "keys/undo") => self.undo().await,
+            ("POST", "keys/test") => self.test_keys().await,
+            ("GET", "tokens") => self.list_tokens().await,
+            ("POST", "tokens") => self.make_token().await,
             ("GET", "events") => self.events().await,
-            (_, "session" | "providers" | "events") => Err(Refusal::method_not_allowed("GET")),
-            (_, "keys") => Err(Refusal::method_not_allowed("GET, POST")),
-            (_, "keys/actions") => Err(Refusal::method_not_allowed("POST")),
-            _ => match path.strip_prefix("keys/").and_then(|id| id.parse().ok()) {
-                Some(id) => self.one_key(method, id).await,
-                None => Err(Refusal::not_found()),
-            },
+            ("GET", "requests") => self.requests().await,
+            (_, "session") => Err(Fault::method("GET, POST, DELETE")),
+            (_, "settings" | "overview" | "providers" | "events" | "requests") => {
+                Err(Fault::method("GET"))
+            }
+            (_, "keys" | "tokens") => Err(Fault::method("GET, POST")),
+            (
+                _,
+                "export" | "keys/search" | "keys/ids" | "keys/preview" | "keys/actions"
+                | "keys/undo" | "keys/test",
+            ) => Err(Fault::method("POST")),
+            _ => self.one(method, path).await,
         }
     }
 
-    async fn session(&self) -> Value {
-        let gateway = self.settings.gateway_base(self.env).await.map_or(Value::Null, |url| {
-            // Only the simulator is reached without encryption: `gateway::base` sees to it.
-            json!({ "simulated": url.starts_with("http:"), "url": url })
-        });
-        json!({
-            "gateway": gateway,
-            "token": { "id": self.token.id(), "expires_at": self.token.expires },
-            "version": VERSION,
-            "problems": self.settings.problems.iter().map(|it| &it.message).collect::<Vec<_>>(),
-        })
-    }
-
-    async fn providers(&self) -> Answer {
-        let counts = self.store.counts(now()).await?;
-        let mut providers: Vec<_> = counts.as_object().into_iter().flatten().map(|(slug, states)| {
-            let of = |state: &str| states.get(state).and_then(Value::as_u64).unwrap_or_default();
-            let (ready, cooling) = (of("ready"), of("cooling"));
-            let (blocked, disabled) = (of("blocked"), of("disabled"));
-            let total = ready + cooling + blocked + disabled;
-            (total, json!({
-                "slug": slug, "name": name_of(slug), "total": total,
-                "ready": ready, "cooling": cooling, "blocked": blocked, "disabled": disabled,
-            }))
-        }).collect();
-        providers.sort_by_key(|(total, _)| core::cmp::Reverse(*total));
-        let providers: Vec<_> = providers.into_iter().map(|(_, provider)| provider).collect();
-        let known: Vec<_> = provider::all()
-            .iter()
-            .map(|row| json!({ "slug": row.slug, "name": row.name, "key_prefixes": row.key_prefixes }))
-            .collect();
-        Ok(json!({ "providers": providers, "known": known }))
-    }
-
-    async fn events(&self) -> Answer {
-        let limit = self.number("limit", 100, 1, 500)?;
-        let key = self.id("key")?;
-        let before = self.id("before")?;
-        Ok(json!({ "events": self.store.events(key, before, limit).await? }))
-    }
-
-    /// A parameter of the query; empty when it is not there.
-    fn parameter(&self, name: &str) -> String {
-        self.query.get(name).unwrap_or_default()
-    }
-
-    fn number(&self, name: &str, default: u32, least: u32, most: u32) -> Result<u32, Refusal> {
-        match self.parameter(name).as_str() {
-            "" => Ok(default),
-            text => match text.parse() {
-                Ok(value) if (least..=most).contains(&value) => Ok(value),
-                _ => Err(Refusal::bad_request(format!(
-                    "`{name}` must be a number from {least} to {most}."
-                ))),
-            },
+    /// Routes with an id in them.
+    async fn one(&self, method: &str, path: &str) -> Answer {
+        let mut parts = path.split('/');
+        let of = parts.next().unwrap_or_default();
+        let id: Option<u64> = parts.next().and_then(|id| id.parse().ok());
+        let (Some(id), what, None) = (id, parts.next(), parts.next()) else {
+            return Err(no_such_route());
+        };
+        match (of, what, method) {
+            ("keys", None, "GET") => self.show_key(id).await,
+            ("keys", None, "PATCH") => self.change_key(id).await,
+            ("keys", None, "DELETE") => self.delete_key(id).await,
+            ("keys", None, _) => Err(Fault::method("GET, PATCH, DELETE")),
+            ("keys", Some("reveal"), "POST") => self.reveal_key(id).await,
+            ("keys", Some("test"), "POST") => self.test_key(id).await,
+            ("keys", Some("reveal" | "test"), _) => Err(Fault::method("POST")),
+            ("tokens", None, "PATCH") => self.change_token(id).await,
+            ("tokens", None, "DELETE") => self.revoke_token(id).await,
+            ("tokens", None, _) => Err(Fault::method("PATCH, DELETE")),
+            _ => Err(no_such_route()),
         }
     }
 
-    fn id(&self, name: &str) -> Result<Option<u64>, Refusal> {
-        match self.parameter(name).as_str() {
-            "" => Ok(None),
-            text => text
-                .parse()
-                .map(Some)
-                .map_err(|_| Refusal::bad_request(format!("`{name}` must be a number."))),
-        }
+    /// These of the query.
+    fn fields_of_query(&self, names: &[&str]) -> Fields {
+        Fields::of_query(&self.query, names)
     }
 
-    /// The JSON body.
-    async fn body<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
-        let missing = || Refusal::bad_request("The body must be a JSON object.");
-        let body = inbound::body_of(self.request, "POST", MAX_BODY).await?.ok_or_else(missing)?;
-        let bytes = worker::js_sys::Uint8Array::new(&body).to_vec();
-        serde_json::from_slice(&bytes).map_err(|why| {
-            Refusal::bad_request(format!("The body is not what is expected: {why}."))
-        })
+    /// Those of the JSON body.
+    async fn body(&self) -> Result<Fields, Fault> {
+        body(self.request).await
     }
 }
 
-/// The provider's name for people.
-fn name_of(slug: &str) -> &str {
-    provider::find(slug).filter(|row| row.slug == slug).map_or(slug, |row| row.name)
+fn no_such_route() -> Fault {
+    Fault::new(
+        404,
+        "not_found",
+        "There is nothing at this address. docs/admin-api.md has the routes.",
+    )
+}
+
+async fn body(request: &Request) -> Result<Fields, Fault> {
+    let missing = || Fault::new(400, "bad_body", "The body must be a JSON object.");
+    let body = inbound::body_of(request, "POST", MAX_BODY)
+        .await
+        .map_err(|refusal| Fault::from(refusal).with("most", MAX_BODY))?;
+    let body = body.ok_or_else(missing)?;
+    let bytes = worker::js_sys::Uint8Array::new(&body).to_vec();
+    let value = serde_json::from_slice(&bytes).map_err(|why| {
+        // Where it is wrong, not what stands there.
+        let sentence =
+            format!("The body is no JSON (line {}, column {}).", why.line(), why.column());
+        Fault::new(400, "bad_body", sentence)
+    })?;
+    Fields::of_json(value)
 }
 
 /// Whether the Worker is up and reaches D1, and which deployment this is (a random name that

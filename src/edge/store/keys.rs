@@ -1,14 +1,15 @@
-//! What the admin API asks of D1.
+//! What the admin API asks of D1 about keys.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use worker::D1PreparedStatement;
 use worker::wasm_bindgen::JsValue;
 
-use super::{Store, failed, next, number, text};
+use super::{Store, failed, next, number, open_secret, seal_secret, text};
 use crate::balance::error::Refusal;
-use crate::balance::key::Secret;
-use crate::balance::paste::Pasted;
-use crate::balance::{DAY, Millis, SECOND};
+use crate::balance::import::MOST_TAGS;
+use crate::balance::key::{EVERY_MODEL, FREE_MODELS, Secret};
+use crate::balance::{DAY, MINUTE, Millis, SECOND};
 
 /// Keys in one parameter of a statement, and the bytes of their texts: a value may have 2 MB, and
 /// digest, hint and punctuation add about 120 bytes to a key. With three statements each, 10,000 keys
@@ -21,13 +22,23 @@ const ADOPTING_RUNS: u32 = 2;
 /// How long a deleted key can be brought back, and how long its row tells other isolates.
 const SECRET_KEPT: Millis = 10 * 60 * SECOND;
 const TOMBSTONE_KEPT: Millis = DAY;
+/// How long a change can be taken back.
+pub const UNDO_KEPT: Millis = MINUTE;
+/// Characters of what one row of `undos` keeps: at four bytes each still below the 2 MB of a value.
+const UNDO_PIECE: u32 = 400_000;
 /// Events kept.
 const EVENTS_KEPT: u64 = 20_000;
+/// Failed requests kept: three days of at most 1,000.
+const REQUEST_DAYS: u64 = 3;
+/// Days of usage that a list looks back for the last use, and that sorting by it looks back.
+const USED_WITHIN: u64 = 30;
+const SORTED_WITHIN: u64 = 7;
 
 /// A key as the page shows it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Listed {
-    id: u64,
+    /// Its row.
+    pub id: u64,
     provider: String,
     hint: String,
     state: String,
@@ -35,6 +46,8 @@ pub struct Listed {
     #[serde(deserialize_with = "flag")]
     certain: bool,
     remark: String,
+    #[serde(deserialize_with = "tags")]
+    tags: Vec<String>,
     project: String,
     priority: i32,
     cooled_seconds: u64,
@@ -42,6 +55,10 @@ pub struct Listed {
     updated_at: u64,
     #[serde(default)]
     coolings: Vec<ListedCooling>,
+    #[serde(default)]
+    requests_today: u64,
+    #[serde(default)]
+    last_used: Option<Millis>,
 }
 
 /// A cooling as the page shows it.
@@ -59,19 +76,45 @@ pub struct ListedCooling {
 }
 
 /// SQLite has no booleans.
-fn flag<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+pub(super) fn flag<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(u8::deserialize(deserializer)? != 0)
 }
 
-/// Which keys to list.
+/// `,a,b,` in D1: each tag between two commas, so that one is found by `instr`.
+fn tags<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok(text.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect())
+}
+
+/// Tags as D1 has them.
+fn joined(tags: &[String]) -> String {
+    if tags.is_empty() { String::new() } else { format!(",{},", tags.join(",")) }
+}
+
+/// Which keys are meant.
+#[derive(Debug, Default, Clone)]
+pub struct Selection {
+    /// Of one provider.
+    pub provider: Option<String>,
+    /// In this state; every state but deleted when absent.
+    pub state: Option<Filter>,
+    /// Blocked for this reason.
+    pub reason: Option<String>,
+    /// Cooling for this model.
+    pub model: Option<String>,
+    /// With this tag.
+    pub tag: Option<String>,
+    /// Of this project.
+    pub project: Option<String>,
+    /// In the remark, the hint, or the whole key.
+    pub search: Option<String>,
+}
+
+/// A page of which keys, in which order.
 #[derive(Debug)]
 pub struct Query {
-    /// Of one provider, or of all when empty.
-    pub provider: String,
-    /// Only those; every state but deleted when absent.
-    pub state: Option<Filter>,
-    /// In the remark, the hint, or the whole key.
-    pub search: String,
+    /// Which keys.
+    pub selection: Selection,
     /// In which order.
     pub sort: Sort,
     /// Smallest first.
@@ -108,18 +151,12 @@ pub enum Sort {
     State,
     /// By the time they cooled in all.
     Cooled,
-}
-
-impl Sort {
-    const fn column(self) -> &'static str {
-        match self {
-            Self::Created => "k.created_at",
-            Self::Updated => "k.updated_at",
-            Self::Remark => "k.remark",
-            Self::State => "state",
-            Self::Cooled => "cooled_seconds",
-        }
-    }
+    /// By priority.
+    Priority,
+    /// By requests of this day.
+    Today,
+    /// By the day they were used last.
+    Used,
 }
 
 /// What an administrator does to keys.
@@ -131,6 +168,8 @@ pub enum Action {
     Restore,
     /// Takes them out of the pool.
     Disable,
+    /// Puts disabled ones back.
+    Enable,
     /// Ends their coolings.
     ClearCoolings,
     /// Sets their remark.
@@ -139,6 +178,88 @@ pub enum Action {
     SetProject(String),
     /// Sets their priority.
     SetPriority(i32),
+    /// Sets their tags.
+    SetTags(Vec<String>),
+    /// Adds tags.
+    AddTags(Vec<String>),
+    /// Takes tags away.
+    RemoveTags(Vec<String>),
+}
+
+/// A condition with the values of its placeholders. The first is the time.
+struct Condition {
+    sql: String,
+    values: Vec<JsValue>,
+}
+
+impl Condition {
+    /// The placeholder of a value.
+    fn bind(&mut self, value: JsValue) -> String {
+        self.values.push(value);
+        format!("?{}", self.values.len())
+    }
+}
+
+impl Selection {
+    /// Whether the grouped counts can tell how many these are.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        self.reason.is_none()
+            && self.model.is_none()
+            && self.tag.is_none()
+            && self.project.is_none()
+            && self.search.is_none()
+    }
+
+    fn condition(&self, now: Millis) -> Condition {
+        let mut it =
+            Condition { sql: "k.state <> 'deleted'".to_owned(), values: vec![number(now)] };
+        if let Some(provider) = &self.provider {
+            let place = it.bind(text(provider));
+            it.sql.push_str(&format!(" AND k.provider = {place}"));
+        }
+        match self.state {
+            None => {}
+            Some(Filter::Ready) => {
+                it.sql.push_str(&format!(" AND k.state = 'ready' AND NOT {COOLS}"))
+            }
+            Some(Filter::Cooling) => {
+                it.sql.push_str(&format!(" AND k.state = 'ready' AND {COOLS}"))
+            }
+            Some(Filter::Blocked) => it.sql.push_str(" AND k.state = 'blocked'"),
+            Some(Filter::Disabled) => it.sql.push_str(" AND k.state = 'disabled'"),
+        }
+        if let Some(reason) = &self.reason {
+            let place = it.bind(text(reason));
+            it.sql.push_str(&format!(" AND k.reason = {place}"));
+        }
+        if let Some(project) = &self.project {
+            let place = it.bind(text(project));
+            it.sql.push_str(&format!(" AND k.project = {place}"));
+        }
+        if let Some(tag) = &self.tag {
+            let place = it.bind(text(&format!(",{tag},")));
+            it.sql.push_str(&format!(" AND instr(k.tags, {place}) > 0"));
+        }
+        if let Some(model) = &self.model {
+            let free = if model.ends_with(":free") { FREE_MODELS } else { EVERY_MODEL };
+            let places = [it.bind(text(model)), it.bind(text(EVERY_MODEL)), it.bind(text(free))];
+            it.sql.push_str(&format!(
+                " AND EXISTS (SELECT 1 FROM coolings m WHERE m.key_id = k.id AND m.until > ?1 AND m.model IN ({}))",
+                places.join(", ")
+            ));
+        }
+        if let Some(search) = &self.search {
+            let digest = Secret::new(search.clone()).digest();
+            let (search, digest) = (it.bind(text(search)), it.bind(text(&digest)));
+            // LIKE takes patterns of at most 50 bytes in D1.
+            it.sql.push_str(&format!(
+                " AND (instr(lower(k.remark), lower({search})) > 0 OR instr(k.hint, {search}) > 0 \
+                 OR k.digest = {digest} OR (k.digest IS NULL AND k.secret = {search}))"
+            ));
+        }
+        it
+    }
 }
 
 /// A cooling is running.
@@ -146,16 +267,44 @@ const COOLS: &str = "EXISTS (SELECT 1 FROM coolings c WHERE c.key_id = k.id AND 
 
 /// The state as the page shows it.
 fn shown_state() -> String {
-    format!("CASE WHEN k.state = 'ready' AND {COOLS} THEN 'cooling' ELSE k.state END AS state")
+    format!("CASE WHEN k.state = 'ready' AND {COOLS} THEN 'cooling' ELSE k.state END")
 }
+
+const COOLED: &str =
+    "coalesce((SELECT sum(total_seconds) FROM coolings t WHERE t.key_id = k.id), 0)";
 
 fn listed_columns() -> String {
     format!(
-        "k.id, k.provider, k.hint, {}, k.reason, k.certain, k.remark, k.project, k.priority, \
-         coalesce((SELECT sum(total_seconds) FROM coolings t WHERE t.key_id = k.id), 0) AS cooled_seconds, \
-         k.created_at, k.updated_at",
+        "k.id, k.provider, k.hint, {} AS state, k.reason, k.certain, k.remark, k.tags, k.project, k.priority, \
+         {COOLED} AS cooled_seconds, k.created_at, k.updated_at",
         shown_state()
     )
+}
+
+/// By what a page is sorted. `?1` is the time.
+fn rank(sort: Sort, now: Millis) -> String {
+    let today = now - now % DAY;
+    match sort {
+        Sort::Created => "k.created_at".to_owned(),
+        Sort::Updated => "k.updated_at".to_owned(),
+        Sort::Remark => "k.remark".to_owned(),
+        Sort::State => shown_state(),
+        Sort::Cooled => COOLED.to_owned(),
+        Sort::Priority => "k.priority".to_owned(),
+        Sort::Today => format!(
+            "coalesce((SELECT u.attempts FROM usage_daily u WHERE u.day = {today} AND u.key_id = k.id), 0)"
+        ),
+        Sort::Used => {
+            // The table is ordered by day, so each key is looked up day by day until one is found.
+            let days: Vec<_> = (0..SORTED_WITHIN)
+                .map(|back| {
+                    let day = today.saturating_sub(back * DAY);
+                    format!("(SELECT u.day FROM usage_daily u WHERE u.day = {day} AND u.key_id = k.id AND u.attempts > 0)")
+                })
+                .collect();
+            format!("coalesce({}, 0)", days.join(", "))
+        }
+    }
 }
 
 const LISTED_COOLING: &str = "key_id, model, until, since, source, reason, strikes, total_seconds";
@@ -165,122 +314,231 @@ struct Count {
     n: u64,
 }
 
-#[derive(Deserialize)]
-struct Existing {
-    digest: String,
-    state: String,
+/// A key that was there already.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Existing {
+    /// Its row.
+    pub id: u64,
+    /// Its provider.
+    pub provider: String,
+    /// Its digest.
+    pub digest: String,
+    /// Its state.
+    pub state: String,
+    /// Why it is blocked.
+    pub reason: Option<String>,
+}
+
+/// A key to be added.
+pub struct NewKey {
+    /// Its provider.
+    pub provider: String,
+    /// The key.
+    pub key: Secret,
+    /// Its digest.
+    pub digest: String,
+    /// Its own note, tags, project and priority, where it has them.
+    pub remark: Option<String>,
+    /// See there.
+    pub tags: Option<Vec<String>>,
+    /// See there.
+    pub project: Option<String>,
+    /// See there.
+    pub priority: Option<i32>,
+    /// It begins disabled.
+    pub disabled: bool,
+}
+
+/// What is said of pasted keys that do not say it themselves.
+#[derive(Debug, Default)]
+pub struct Details {
+    /// A note.
+    pub remark: String,
+    /// Labels.
+    pub tags: Vec<String>,
+    /// Keys of one project share a quota.
+    pub project: String,
+    /// Higher is used first.
+    pub priority: i32,
+    /// Puts those back that are there already but blocked or disabled.
+    pub restore: bool,
+}
+
+/// A key that was added.
+#[derive(Debug, Deserialize)]
+pub struct New {
+    /// Its row.
+    pub id: u64,
+    /// Its provider.
+    pub provider: String,
+    /// Its digest.
+    pub digest: String,
 }
 
 /// What became of pasted keys.
 #[derive(Debug, Default)]
 pub struct Added {
-    /// Digest and id of those that are new.
-    pub added: Vec<(String, u64)>,
-    /// Digest and state of those that were there.
-    pub existing: Vec<(String, String)>,
+    /// Those that are new.
+    pub added: Vec<New>,
+    /// Those that were there.
+    pub existing: Vec<Existing>,
     /// Of those, how many were put back into the pool.
     pub restored: u64,
 }
 
-impl Store {
-    /// Keys by provider and state.
-    ///
-    /// # Errors
-    /// When D1 does not answer.
-    pub async fn counts(&self, now: Millis) -> Result<Value, Refusal> {
-        #[derive(Deserialize)]
-        struct Row {
-            provider: String,
-            state: String,
-            n: u64,
-        }
-        let sql = format!(
-            "SELECT provider, state, count(*) AS n FROM \
-             (SELECT k.provider, {} FROM provider_keys k WHERE k.state <> 'deleted') GROUP BY 1, 2",
-            shown_state()
-        );
-        let results = self.batch(vec![self.statement(&sql, &[number(now)])?]).await?;
-        let rows: Vec<Row> = next(&mut results.iter())?;
-        let mut providers = serde_json::Map::new();
-        for row in rows {
-            let provider = providers.entry(row.provider).or_insert_with(|| json!({}));
-            if let Some(states) = provider.as_object_mut() {
-                states.insert(row.state, json!(row.n));
-            }
-        }
-        Ok(Value::Object(providers))
-    }
+/// A key as an export has it.
+#[derive(Deserialize)]
+pub struct Exported {
+    /// Its row.
+    pub id: u64,
+    /// Its provider.
+    pub provider: String,
+    secret: String,
+    /// A note.
+    pub remark: String,
+    /// Labels.
+    #[serde(deserialize_with = "tags")]
+    pub tags: Vec<String>,
+    /// Its project.
+    pub project: String,
+    /// Its priority.
+    pub priority: i32,
+    /// Its state.
+    pub state: String,
+    /// Why it is blocked.
+    pub reason: Option<String>,
+    /// When it was added.
+    pub created_at: Millis,
+    /// How it is shown.
+    pub hint: String,
+}
 
-    /// A page of keys with their running coolings, and how many there are in all.
+impl Exported {
+    /// Its text.
+    #[must_use]
+    pub fn secret(&self) -> Secret {
+        open_secret(self.secret.clone())
+    }
+}
+
+impl Store {
+    /// A page of keys with their running coolings, and how many there are in all; `total` is given
+    /// where that is known already.
     ///
     /// # Errors
     /// When D1 does not answer.
-    pub async fn list(&self, query: &Query, now: Millis) -> Result<(Vec<Listed>, u64), Refusal> {
-        let mut filter = "k.state <> 'deleted'".to_owned();
-        if !query.provider.is_empty() {
-            filter.push_str(" AND k.provider = ?2");
-        }
-        match query.state {
-            None => {}
-            Some(Filter::Ready) => {
-                filter.push_str(&format!(" AND k.state = 'ready' AND NOT {COOLS}"))
-            }
-            Some(Filter::Cooling) => {
-                filter.push_str(&format!(" AND k.state = 'ready' AND {COOLS}"))
-            }
-            Some(Filter::Blocked) => filter.push_str(" AND k.state = 'blocked'"),
-            Some(Filter::Disabled) => filter.push_str(" AND k.state = 'disabled'"),
-        }
-        if !query.search.is_empty() {
-            // LIKE takes patterns of at most 50 bytes in D1.
-            filter.push_str(
-                " AND (instr(lower(k.remark), lower(?3)) > 0 OR instr(k.hint, ?3) > 0 OR k.digest = ?4 \
-                 OR (k.digest IS NULL AND k.secret = ?3))",
-            );
-        }
+    pub async fn list(
+        &self,
+        query: &Query,
+        total: Option<u64>,
+        now: Millis,
+    ) -> Result<(Vec<Listed>, u64), Refusal> {
+        let condition = query.selection.condition(now);
         let direction = if query.ascending { "ASC" } else { "DESC" };
         let offset = u64::from(query.page.saturating_sub(1)) * u64::from(query.per_page);
+        // Which ones first, then what is shown of them: the latter is looked up for a page alone.
         let page = format!(
-            "SELECT {} FROM provider_keys k WHERE {filter} ORDER BY {} {direction}, k.id {direction} LIMIT ?5 OFFSET ?6",
-            listed_columns(),
-            query.sort.column()
+            "WITH page AS (SELECT k.id AS page_id, {rank} AS rank FROM provider_keys k WHERE {where_} AND ?1 > 0 \
+             ORDER BY rank {direction}, k.id {direction} LIMIT {limit} OFFSET {offset}) \
+             SELECT {columns} FROM page JOIN provider_keys k ON k.id = page.page_id ORDER BY page.rank {direction}, k.id {direction}",
+            rank = rank(query.sort, now),
+            where_ = condition.sql,
+            limit = query.per_page,
+            columns = listed_columns(),
         );
-        // ?6 stands in it only so that both statements take the same values.
-        let count = format!("SELECT count(*) AS n FROM provider_keys k WHERE {filter} AND ?6 >= 0");
-        let digest = Secret::new(query.search.clone()).digest();
-        let values = [
-            number(now),
-            text(&query.provider),
-            text(&query.search),
-            text(&digest),
-            number(query.per_page.into()),
-            number(offset),
-        ];
-        let results = self
-            .batch(vec![self.statement(&page, &values)?, self.statement(&count, &values)?])
-            .await?;
+        let mut statements = vec![self.statement(&page, &condition.values)?];
+        if total.is_none() {
+            statements.push(self.count_statement(&condition)?);
+        }
+        let results = self.batch(statements).await?;
         let mut results = results.iter();
         let mut keys: Vec<Listed> = next(&mut results)?;
-        let counts: Vec<Count> = next(&mut results)?;
-        self.add_coolings(&mut keys, now).await?;
-        Ok((keys, counts.first().map_or(0, |count| count.n)))
+        let total = match total {
+            Some(total) => total,
+            None => next::<Count>(&mut results)?.first().map_or(0, |count| count.n),
+        };
+        self.complete(&mut keys, now, now).await?;
+        Ok((keys, total))
     }
 
-    /// Adds to each key its coolings that end after `since`.
-    async fn add_coolings(&self, keys: &mut [Listed], since: Millis) -> Result<(), Refusal> {
+    fn count_statement(&self, condition: &Condition) -> Result<D1PreparedStatement, Refusal> {
+        let sql =
+            format!("SELECT count(*) AS n FROM provider_keys k WHERE {} AND ?1 > 0", condition.sql);
+        self.statement(&sql, &condition.values)
+    }
+
+    /// The ids of those that a selection means, at most so many, and how many it means.
+    ///
+    /// # Errors
+    /// When D1 does not answer.
+    pub async fn ids(
+        &self,
+        selection: &Selection,
+        most: usize,
+        now: Millis,
+    ) -> Result<(Vec<u64>, u64), Refusal> {
+        #[derive(Deserialize)]
+        struct Row {
+            id: u64,
+        }
+        let condition = selection.condition(now);
+        let sql = format!(
+            "SELECT k.id FROM provider_keys k WHERE {} AND ?1 > 0 ORDER BY k.id LIMIT {most}",
+            condition.sql
+        );
+        let statements =
+            vec![self.statement(&sql, &condition.values)?, self.count_statement(&condition)?];
+        let results = self.batch(statements).await?;
+        let mut results = results.iter();
+        let ids: Vec<Row> = next(&mut results)?;
+        let counts: Vec<Count> = next(&mut results)?;
+        Ok((ids.into_iter().map(|row| row.id).collect(), counts.first().map_or(0, |count| count.n)))
+    }
+
+    /// Adds to each key its coolings that end after `since`, and its usage.
+    async fn complete(
+        &self,
+        keys: &mut [Listed],
+        since: Millis,
+        now: Millis,
+    ) -> Result<(), Refusal> {
+        #[derive(Deserialize)]
+        struct Used {
+            key_id: u64,
+            day: Millis,
+            attempts: u64,
+        }
         if keys.is_empty() {
             return Ok(());
         }
         let ids: Vec<_> = keys.iter().map(|key| key.id).collect();
-        let sql = format!(
+        let today = now - now % DAY;
+        let days: Vec<_> = (0..=USED_WITHIN).map(|back| today.saturating_sub(back * DAY)).collect();
+        let coolings = format!(
             "SELECT {LISTED_COOLING} FROM coolings WHERE key_id IN (SELECT value FROM json_each(?1)) \
              AND until > ?2 ORDER BY until DESC"
         );
-        let values = [text(&json!(ids).to_string()), number(since)];
-        let results = self.batch(vec![self.statement(&sql, &values)?]).await?;
-        for cooling in next::<ListedCooling>(&mut results.iter())? {
+        let used = "SELECT key_id, day, attempts FROM usage_daily WHERE day IN (SELECT value FROM json_each(?2)) \
+                    AND key_id IN (SELECT value FROM json_each(?1)) AND attempts > 0";
+        let ids = text(&json!(ids).to_string());
+        let results = self
+            .batch(vec![
+                self.statement(&coolings, &[ids.clone(), number(since)])?,
+                self.statement(used, &[ids, text(&json!(days).to_string())])?,
+            ])
+            .await?;
+        let mut results = results.iter();
+        for cooling in next::<ListedCooling>(&mut results)? {
             if let Some(key) = keys.iter_mut().find(|key| key.id == cooling.key_id) {
                 key.coolings.push(cooling);
+            }
+        }
+        for used in next::<Used>(&mut results)? {
+            if let Some(key) = keys.iter_mut().find(|key| key.id == used.key_id) {
+                key.last_used = key.last_used.max(Some(used.day));
+                if used.day == today {
+                    key.requests_today = used.attempts;
+                }
             }
         }
         Ok(())
@@ -298,28 +556,37 @@ impl Store {
         let statement = self.statement(&sql, &[number(now), number(id)])?;
         let results = self.batch(vec![statement]).await?;
         let mut keys: Vec<Listed> = next(&mut results.iter())?;
-        self.add_coolings(&mut keys, 0).await?;
+        self.complete(&mut keys, 0, now).await?;
         Ok(keys.pop())
     }
 
-    /// Adds keys that are not there yet. One that was deleted comes back as new.
+    /// What a key was used for in the last 30 days, by day.
     ///
     /// # Errors
-    /// When D1 does not take them; then none is added.
-    pub async fn add(
-        &self,
-        provider: &str,
-        keys: &[Pasted],
-        details: &Details,
-        now: Millis,
-        slot: impl Fn() -> u64,
-    ) -> Result<Added, Refusal> {
-        #[derive(Deserialize)]
-        struct New {
-            id: u64,
-            digest: String,
+    /// When D1 does not answer.
+    pub async fn usage_of(&self, id: u64, now: Millis) -> Result<Value, Refusal> {
+        #[derive(Serialize, Deserialize)]
+        struct Day {
+            day: Millis,
+            attempts: u64,
+            successes: u64,
+            rate_limited: u64,
+            errors: u64,
         }
-        // A key that was taken over has no digest until someone computes it, and would be added twice.
+        let today = now - now % DAY;
+        let days: Vec<_> = (0..USED_WITHIN).map(|back| today.saturating_sub(back * DAY)).collect();
+        let statement = self.statement(
+            "SELECT day, attempts, successes, rate_limited, errors FROM usage_daily \
+             WHERE day IN (SELECT value FROM json_each(?2)) AND key_id = ?1 ORDER BY day",
+            &[number(id), text(&json!(days).to_string())],
+        )?;
+        let results = self.batch(vec![statement]).await?;
+        let days: Vec<Day> = next(&mut results.iter())?;
+        serde_json::to_value(days).map_err(failed)
+    }
+
+    /// Makes sure that keys that were taken over have a digest: one without would be added twice.
+    async fn adopted(&self) -> Result<(), Refusal> {
         for run in 1.. {
             if !self.adopt().await? {
                 break;
@@ -330,32 +597,73 @@ impl Store {
                 ));
             }
         }
+        Ok(())
+    }
+
+    /// Those of these keys that are there already.
+    ///
+    /// # Errors
+    /// When D1 does not answer.
+    pub async fn existing(&self, keys: &[(&str, &str)]) -> Result<Vec<Existing>, Refusal> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.adopted().await?;
+        let rows: Vec<_> =
+            keys.iter().map(|(provider, digest)| json!([provider, null, digest])).collect();
+        let rows = text(&Value::Array(rows).to_string());
+        let results = self.batch(vec![self.statement(EXISTING, &[rows])?]).await?;
+        next(&mut results.iter())
+    }
+
+    /// Adds keys that are not there yet. One that was deleted comes back as new.
+    ///
+    /// # Errors
+    /// When D1 does not take them; then none is added.
+    pub async fn add(
+        &self,
+        keys: &[NewKey],
+        details: &Details,
+        now: Millis,
+        slot: impl Fn() -> u64,
+    ) -> Result<Added, Refusal> {
+        self.adopted().await?;
         let mut statements = Vec::new();
         let chunks = chunks(keys);
         for chunk in &chunks {
             let rows: Vec<_> = chunk
                 .iter()
-                .map(|it| json!([it.key.expose(), it.digest, it.key.hint(), slot()]))
+                .map(|it| {
+                    json!([
+                        it.provider,
+                        seal_secret(&it.key),
+                        it.digest,
+                        it.key.hint(),
+                        slot(),
+                        it.remark,
+                        it.tags.as_deref().map(joined),
+                        it.project,
+                        it.priority,
+                        if it.disabled { "disabled" } else { "ready" },
+                    ])
+                })
                 .collect();
             let rows = text(&Value::Array(rows).to_string());
-            let own = [text(provider), rows.clone()];
-            statements.push(self.statement(
-                "SELECT digest, state FROM provider_keys WHERE provider = ?1 AND state <> 'deleted' \
-                 AND digest IN (SELECT value ->> 1 FROM json_each(?2))",
-                &own,
-            )?);
+            statements.push(self.statement(EXISTING, core::slice::from_ref(&rows))?);
             // The guard lets only deleted keys be overwritten, so RETURNING gives the new ones.
             statements.push(self.statement(
-                "INSERT INTO provider_keys (provider, secret, digest, hint, slot, remark, project, priority, created_at, updated_at) \
-                 SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?3, ?4, ?5, ?6, ?6 FROM json_each(?2) WHERE true \
-                 ON CONFLICT (provider, digest) DO UPDATE SET secret = excluded.secret, state = 'ready', reason = NULL, \
-                 certain = 1, probes = 0, probe_at = NULL, remark = excluded.remark, project = excluded.project, \
+                "INSERT INTO provider_keys (provider, secret, digest, hint, slot, remark, tags, project, priority, state, created_at, updated_at) \
+                 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, coalesce(value ->> 5, ?2), \
+                 coalesce(value ->> 6, ?3), coalesce(value ->> 7, ?4), coalesce(value ->> 8, ?5), value ->> 9, ?6, ?6 \
+                 FROM json_each(?1) WHERE true \
+                 ON CONFLICT (provider, digest) DO UPDATE SET secret = excluded.secret, state = excluded.state, reason = NULL, \
+                 certain = 1, probes = 0, probe_at = NULL, remark = excluded.remark, tags = excluded.tags, project = excluded.project, \
                  priority = excluded.priority, created_at = excluded.created_at, updated_at = excluded.updated_at \
-                 WHERE provider_keys.state = 'deleted' RETURNING id, digest",
+                 WHERE provider_keys.state = 'deleted' RETURNING id, provider, digest",
                 &[
-                    text(provider),
-                    rows,
+                    rows.clone(),
                     text(&details.remark),
+                    text(&joined(&details.tags)),
                     text(&details.project),
                     JsValue::from_f64(details.priority.into()),
                     number(now),
@@ -363,10 +671,10 @@ impl Store {
             )?);
             if details.restore {
                 statements.push(self.statement(
-                    "UPDATE provider_keys SET state = 'ready', reason = NULL, certain = 1, probes = 0, probe_at = NULL, updated_at = ?3 \
-                     WHERE provider = ?1 AND state IN ('blocked', 'disabled') \
-                     AND digest IN (SELECT value ->> 1 FROM json_each(?2)) RETURNING 1 AS n",
-                    &[own.as_slice(), &[number(now)]].concat(),
+                    "UPDATE provider_keys SET state = 'ready', reason = NULL, certain = 1, probes = 0, probe_at = NULL, updated_at = ?2 \
+                     WHERE state IN ('blocked', 'disabled') AND created_at < ?2 \
+                     AND (provider, digest) IN (SELECT value ->> 0, value ->> 2 FROM json_each(?1)) RETURNING 1 AS n",
+                    &[rows, number(now)],
                 )?);
             }
         }
@@ -377,10 +685,8 @@ impl Store {
         let mut results = results.iter();
         let mut added = Added::default();
         for _ in &chunks {
-            let existing: Vec<Existing> = next(&mut results)?;
-            added.existing.extend(existing.into_iter().map(|row| (row.digest, row.state)));
-            let new: Vec<New> = next(&mut results)?;
-            added.added.extend(new.into_iter().map(|row| (row.digest, row.id)));
+            added.existing.extend(next::<Existing>(&mut results)?);
+            added.added.extend(next::<New>(&mut results)?);
             if details.restore {
                 added.restored += next::<Count>(&mut results)?.len() as u64;
             }
@@ -410,7 +716,7 @@ impl Store {
         }
         let digests: Vec<_> = rows
             .iter()
-            .map(|row| json!([row.id, Secret::new(row.secret.clone()).digest()]))
+            .map(|row| json!([row.id, open_secret(row.secret.clone()).digest()]))
             .collect();
         let digests = text(&Value::Array(digests).to_string());
         self.batch(vec![
@@ -428,102 +734,262 @@ impl Store {
         Ok(rows.len() == ADOPTED_PER_RUN as usize)
     }
 
-    /// Does something to keys; tells how many it changed.
+    /// Does something to keys; tells how many it changed. What it changed can be taken back by the
+    /// name `undo` for a while.
     ///
     /// # Errors
     /// When D1 does not take it; then nothing is changed.
-    pub async fn act(&self, ids: &[u64], action: &Action, now: Millis) -> Result<u64, Refusal> {
+    pub async fn act(
+        &self,
+        ids: &[u64],
+        action: &Action,
+        undo: &str,
+        now: Millis,
+    ) -> Result<u64, Refusal> {
         let ids = text(&json!(ids).to_string());
         let chosen = "id IN (SELECT value FROM json_each(?1)) AND state <> 'deleted'";
+        let values = |extra: &[JsValue]| [&[ids.clone(), number(now)], extra].concat();
         let update = |set: &str, only: &str, extra: &[JsValue]| {
             self.statement(
                 &format!("UPDATE provider_keys SET {set}, updated_at = ?2 WHERE {chosen} {only} RETURNING 1 AS n"),
-                &[&[ids.clone(), number(now)], extra].concat(),
+                &values(extra),
             )
         };
         let clear = || {
             self.statement(
                 "UPDATE coolings SET until = 0, strikes = 0, updated_at = ?2 \
                  WHERE key_id IN (SELECT value FROM json_each(?1)) AND until > 0",
-                &[ids.clone(), number(now)],
+                &values(&[]),
             )
         };
-        // Of those whose state is about to change.
-        let event = match action {
-            Action::Delete => Some(("delete", "deleted")),
-            Action::Restore => Some(("restore", "ready")),
-            Action::Disable => Some(("disable", "disabled")),
-            _ => None,
-        };
-        let event = event.map(|(verdict, state)| {
+        // Kept in pieces that fit a value, one row each.
+        let keep = |what: &str, columns: &str, length: &str, from: &str, first: u32| {
             self.statement(
-                "INSERT INTO events (at, key_id, provider, model, status, verdict, reason, message) \
-                 SELECT ?2, id, provider, '*', 0, ?3, 'administrator', '' FROM provider_keys \
-                 WHERE id IN (SELECT value FROM json_each(?1)) AND state NOT IN ('deleted', ?4)",
-                &[ids.clone(), number(now), text(verdict), text(state)],
+                &format!(
+                    "INSERT INTO undos (id, piece, at, action, keys) \
+                     SELECT ?3, piece + {first}, ?2, ?4, json_group_array(json_array({columns})) FROM \
+                     (SELECT *, sum(80 + {length}) OVER (ORDER BY rowid_) / {UNDO_PIECE} AS piece FROM {from}) GROUP BY piece"
+                ),
+                &values(&[text(undo), text(what)]),
             )
-        });
-        let events: Vec<_> = event.into_iter().collect::<Result<_, _>>()?;
+        };
+        let keep_keys = |what: &str, column: &str, only: &str| {
+            let length = if what == "state" { "0".to_owned() } else { format!("length({column})") };
+            let from = format!("(SELECT *, id AS rowid_ FROM provider_keys WHERE {chosen} {only})");
+            keep(what, &format!("id, {column}"), &length, &from, 0)
+        };
+        let keep_state =
+            |only: &str| keep_keys("state", "state, reason, certain, probes, probe_at", only);
+        let keep_coolings = || {
+            let from = "(SELECT *, key_id AS rowid_ FROM coolings WHERE key_id IN (SELECT value FROM json_each(?1)) AND until > ?2)";
+            keep("coolings", "key_id, model, until, strikes", "length(model)", from, 1_000)
+        };
+        let event = |verdict: &str, only: &str| {
+            self.statement(
+                &format!(
+                    "INSERT INTO events (at, key_id, provider, model, status, verdict, reason, message) \
+                     SELECT ?2, id, provider, '*', 0, ?3, 'administrator', '' FROM provider_keys WHERE {chosen} {only}"
+                ),
+                &values(&[text(verdict)]),
+            )
+        };
         let unblocked = "state = 'ready', reason = NULL, certain = 1, probes = 0, probe_at = NULL";
-        let statements = match action {
-            Action::Delete => vec![update("state = 'deleted', probe_at = NULL", "", &[])?],
-            Action::Restore => vec![update(unblocked, "", &[])?, clear()?],
-            Action::Disable => vec![update("state = 'disabled', probe_at = NULL", "AND state <> 'disabled'", &[])?],
-            Action::ClearCoolings => vec![
+        let not_ready = "AND state <> 'ready'";
+        let (not_disabled, is_disabled) = ("AND state <> 'disabled'", "AND state = 'disabled'");
+        // The statements before and behind the one that tells how many.
+        let (before, main, behind) = match action {
+            Action::Delete => {
+                (vec![keep_state("")?, event("delete", "")?], update("state = 'deleted', probe_at = NULL", "", &[])?, vec![])
+            }
+            Action::Restore => (
+                vec![keep_state(not_ready)?, keep_coolings()?, event("restore", not_ready)?],
+                update(unblocked, "", &[])?,
+                vec![clear()?],
+            ),
+            Action::Disable => (
+                vec![keep_state(not_disabled)?, event("disable", not_disabled)?],
+                update("state = 'disabled', probe_at = NULL", not_disabled, &[])?,
+                vec![],
+            ),
+            Action::Enable => (
+                vec![keep_state(is_disabled)?, event("restore", is_disabled)?],
+                update(unblocked, is_disabled, &[])?,
+                vec![],
+            ),
+            Action::ClearCoolings => (
+                vec![keep_coolings()?],
                 // The key's own row does not change; it is counted by its coolings.
                 self.statement(
                     "SELECT count(DISTINCT key_id) AS n FROM coolings WHERE key_id IN (SELECT value FROM json_each(?1)) AND until > ?2",
-                    &[ids.clone(), number(now)],
+                    &values(&[]),
                 )?,
-                clear()?,
-            ],
-            Action::SetRemark(remark) => vec![update("remark = ?3", "", &[text(remark)])?],
-            Action::SetProject(project) => vec![update("project = ?3", "", &[text(project)])?],
-            Action::SetPriority(priority) => {
-                vec![update("priority = ?3", "", &[JsValue::from_f64((*priority).into())])?]
+                vec![clear()?],
+            ),
+            Action::SetRemark(remark) => {
+                (vec![keep_keys("remark", "remark", "")?], update("remark = ?3", "", &[text(remark)])?, vec![])
+            }
+            Action::SetProject(project) => {
+                (vec![keep_keys("project", "project", "")?], update("project = ?3", "", &[text(project)])?, vec![])
+            }
+            Action::SetPriority(priority) => (
+                vec![keep_keys("priority", "priority", "")?],
+                update("priority = ?3", "", &[JsValue::from_f64((*priority).into())])?,
+                vec![],
+            ),
+            Action::SetTags(tags) => {
+                (vec![keep_keys("tags", "tags", "")?], update("tags = ?3", "", &[text(&joined(tags))])?, vec![])
+            }
+            Action::AddTags(tags) => {
+                let set = "tags = iif(tags = '', ',', tags) || coalesce((SELECT group_concat(value || ',', '') \
+                           FROM json_each(?3) WHERE instr(provider_keys.tags, ',' || value || ',') = 0), '')";
+                // A key with too many is left as it is.
+                let only = format!(
+                    "AND length(tags) - length(replace(tags, ',', '')) + {} <= {}",
+                    tags.len(),
+                    MOST_TAGS + 1
+                );
+                (vec![keep_keys("tags", "tags", &only)?], update(set, &only, &[text(&json!(tags).to_string())])?, vec![])
+            }
+            Action::RemoveTags(tags) => {
+                let places = 3..3 + tags.len();
+                let without = places.fold("tags".to_owned(), |sql, place| format!("replace({sql}, ?{place}, ',')"));
+                let set = format!("tags = coalesce(nullif({without}, ','), '')");
+                let values: Vec<_> = tags.iter().map(|tag| text(&format!(",{tag},"))).collect();
+                (vec![keep_keys("tags", "tags", "")?], update(&set, "", &values)?, vec![])
             }
         };
-        let noted = events.len();
-        let results = self.batch(events.into_iter().chain(statements).collect()).await?;
-        let counts: Vec<Count> = next(&mut results.iter().skip(noted))?;
+        let first = before.len();
+        let results = self.batch(before.into_iter().chain([main]).chain(behind).collect()).await?;
+        let counts: Vec<Count> = next(&mut results.iter().skip(first))?;
         Ok(counts.iter().map(|count| count.n).sum())
     }
 
-    /// Events, newest first, of one key or of all, before an event.
+    /// Takes back what an action changed, but for keys that changed again. `None`: it is not known, or
+    /// too long ago.
+    ///
+    /// # Errors
+    /// When D1 does not take it; then nothing is changed.
+    pub async fn undo(&self, undo: &str, now: Millis) -> Result<Option<u64>, Refusal> {
+        let values = [text(undo), number(now), number(now.saturating_sub(UNDO_KEPT))];
+        let old = |what: &str, columns: &str| {
+            format!(
+                "(SELECT undos.at AS at, {columns} FROM undos, json_each(undos.keys) \
+                 WHERE undos.id = ?1 AND undos.at >= ?3 AND undos.action = '{what}') AS old"
+            )
+        };
+        let id = "value ->> 0 AS id";
+        let same = "provider_keys.id = old.id AND provider_keys.updated_at = old.at";
+        let mut statements = vec![
+            self.statement("SELECT count(*) AS n FROM undos WHERE id = ?1 AND at >= ?3 AND ?2 > 0", &values)?,
+            self.statement(
+                &format!(
+                    "INSERT INTO events (at, key_id, provider, model, status, verdict, reason, message) \
+                     SELECT ?2, provider_keys.id, provider, '*', 0, 'undo', 'administrator', '' FROM {} JOIN provider_keys ON {same}",
+                    old("state", id)
+                ),
+                &values,
+            )?,
+            self.statement(
+                &format!(
+                    "UPDATE provider_keys SET state = old.state, reason = old.reason, certain = old.certain, probes = old.probes, \
+                     probe_at = old.probe_at, updated_at = ?2 FROM {} WHERE {same} RETURNING 1 AS n",
+                    old("state", "value ->> 0 AS id, value ->> 1 AS state, value ->> 2 AS reason, value ->> 3 AS certain, value ->> 4 AS probes, value ->> 5 AS probe_at")
+                ),
+                &values,
+            )?,
+        ];
+        for column in ["remark", "project", "priority", "tags"] {
+            let columns = format!("{id}, value ->> 1 AS {column}");
+            statements.push(self.statement(
+                &format!(
+                    "UPDATE provider_keys SET {column} = old.{column}, updated_at = ?2 FROM {} WHERE {same} RETURNING 1 AS n",
+                    old(column, &columns)
+                ),
+                &values,
+            )?);
+        }
+        statements.push(self.statement(
+            &format!(
+                "UPDATE coolings SET until = old.until, strikes = old.strikes, updated_at = ?2 FROM {} \
+                 WHERE coolings.key_id = old.id AND coolings.model = old.model AND coolings.until = 0 AND coolings.updated_at = old.at \
+                 RETURNING 1 AS n",
+                old("coolings", "value ->> 0 AS id, value ->> 1 AS model, value ->> 2 AS until, value ->> 3 AS strikes")
+            ),
+            &values,
+        )?);
+        statements.push(self.statement("DELETE FROM undos WHERE id = ?1", &[text(undo)])?);
+        let results = self.batch(statements).await?;
+        let mut results = results.iter();
+        if next::<Count>(&mut results)?.first().is_none_or(|count| count.n == 0) {
+            return Ok(None);
+        }
+        let _events = results.next();
+        let mut changed = 0;
+        for _ in 0..5 {
+            changed += next::<Count>(&mut results)?.len() as u64;
+        }
+        // A key whose state was restored and its coolings too counts once.
+        let coolings = next::<Count>(&mut results)?.len() as u64;
+        Ok(Some(if changed == 0 { coolings } else { changed }))
+    }
+
+    /// The stored secrets of these keys, and how they are shown; deleted ones are not among them.
     ///
     /// # Errors
     /// When D1 does not answer.
-    pub async fn events(
+    pub async fn secrets(&self, ids: &[u64]) -> Result<Vec<Stored>, Refusal> {
+        let statement = self.statement(
+            "SELECT id, provider, secret, state, probes FROM provider_keys \
+             WHERE id IN (SELECT value FROM json_each(?1)) AND state <> 'deleted'",
+            &[text(&json!(ids).to_string())],
+        )?;
+        let results = self.batch(vec![statement]).await?;
+        next(&mut results.iter())
+    }
+
+    /// Keys for an export, in the order of their ids, behind an id.
+    ///
+    /// # Errors
+    /// When D1 does not answer.
+    pub async fn export(
         &self,
-        key: Option<u64>,
-        before: Option<u64>,
+        selection: &Selection,
+        after: u64,
         limit: u32,
-    ) -> Result<Value, Refusal> {
-        #[derive(Serialize, Deserialize)]
-        struct Event {
-            id: u64,
-            at: u64,
-            key_id: u64,
-            provider: String,
-            model: String,
-            status: u16,
-            verdict: String,
-            reason: String,
-            message: String,
-        }
-        let of_key = if key.is_some() { " AND key_id = ?3" } else { " AND ?3 IS NULL" };
+        now: Millis,
+    ) -> Result<Vec<Exported>, Refusal> {
+        let condition = selection.condition(now);
         let sql = format!(
-            "SELECT id, at, key_id, provider, model, status, verdict, reason, message FROM events \
-             WHERE id < ?1{of_key} ORDER BY id DESC LIMIT ?2"
+            "SELECT k.id, k.provider, k.secret, k.remark, k.tags, k.project, k.priority, k.state, k.reason, k.created_at, k.hint \
+             FROM provider_keys k WHERE {} AND ?1 > 0 AND k.id > {after} ORDER BY k.id LIMIT {limit}",
+            condition.sql
         );
-        let values = [
-            before.map_or_else(|| JsValue::from_f64(9e15), number),
-            number(limit.into()),
-            key.map_or(JsValue::NULL, number),
-        ];
-        let results = self.batch(vec![self.statement(&sql, &values)?]).await?;
-        let events: Vec<Event> = next(&mut results.iter())?;
-        serde_json::to_value(events).map_err(failed)
+        let results = self.batch(vec![self.statement(&sql, &condition.values)?]).await?;
+        next(&mut results.iter())
+    }
+
+    /// Notes what an administrator did that changes no key.
+    ///
+    /// # Errors
+    /// When D1 does not take it.
+    pub async fn note(
+        &self,
+        key: u64,
+        provider: &str,
+        verdict: &str,
+        now: Millis,
+    ) -> Result<(), Refusal> {
+        let event = self.event(&super::Event {
+            at: now,
+            key: crate::balance::key::KeyId(key),
+            provider,
+            model: EVERY_MODEL,
+            status: 0,
+            verdict,
+            reason: "administrator",
+            message: "",
+        })?;
+        self.batch(vec![event]).await.map(|_| ())
     }
 
     /// Forgets what nobody needs any more: the text of deleted keys, their rows a day later, and old
@@ -542,18 +1008,51 @@ impl Store {
                 "DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?1",
                 &[number(EVENTS_KEPT)],
             )?,
+            self.statement("DELETE FROM undos WHERE at < ?1", &before(SECRET_KEPT))?,
+            self.statement("DELETE FROM requests WHERE id < ?1", &[number((now / DAY).saturating_sub(REQUEST_DAYS) * 1_000)])?,
         ])
         .await
         .map(|_| ())
     }
 }
 
+/// A key with its text as D1 has it.
+#[derive(Deserialize)]
+pub struct Stored {
+    /// Its row.
+    pub id: u64,
+    /// Its provider.
+    pub provider: String,
+    secret: String,
+    /// Its state.
+    pub state: String,
+    /// How often its provider was asked since it was blocked.
+    pub probes: u32,
+}
+
+impl Stored {
+    /// Its text.
+    #[must_use]
+    pub fn secret(&self) -> Secret {
+        open_secret(self.secret.clone())
+    }
+}
+
+/// Those of `[provider, _, digest]` that are there. The list leads, so that each is looked up by its index.
+const EXISTING: &str = "SELECT k.id, k.provider, k.digest, k.state, k.reason FROM json_each(?1) AS j \
+    CROSS JOIN provider_keys AS k ON k.provider = j.value ->> 0 AND k.digest = j.value ->> 2 WHERE k.state <> 'deleted'";
+
 /// The keys in pieces that fit a statement.
-fn chunks(keys: &[Pasted]) -> Vec<&[Pasted]> {
+fn chunks(keys: &[NewKey]) -> Vec<&[NewKey]> {
+    let size = |it: &NewKey| {
+        let notes = [&it.remark, &it.project].into_iter().flatten().map(String::len).sum::<usize>();
+        let tags = it.tags.iter().flatten().map(String::len).sum::<usize>();
+        it.key.expose().len() + notes + tags
+    };
     let mut bytes = 0;
     let mut count = 0;
     keys.chunk_by(|_, next| {
-        bytes += next.key.expose().len();
+        bytes += size(next);
         count += 1;
         let fits = bytes < BYTES_PER_STATEMENT && count < KEYS_PER_STATEMENT;
         if !fits {
@@ -562,17 +1061,4 @@ fn chunks(keys: &[Pasted]) -> Vec<&[Pasted]> {
         fits
     })
     .collect()
-}
-
-/// What is said of pasted keys besides their text.
-#[derive(Debug, Default)]
-pub struct Details {
-    /// A note.
-    pub remark: String,
-    /// Keys of one project share a quota.
-    pub project: String,
-    /// Higher is used first.
-    pub priority: i32,
-    /// Puts those back that are there already but blocked or disabled.
-    pub restore: bool,
 }

@@ -1,12 +1,16 @@
 //! Every SQL string, and the way between rows and the core's types. Nobody else knows a column.
 //!
 //! This file has what serves requests: reading a provider's keys, and writing what happened to
-//! them. [`keys`] has what the admin API needs, [`probes`] what the cron
-//! does about blocked keys, [`usage`] the roll-ups, [`objects`] which key holds what.
+//! them. [`keys`], [`overview`] and [`history`] have what the admin API needs, [`tokens`] clients'
+//! tokens, [`probes`] what the cron does about blocked keys, [`usage`] the roll-ups, [`objects`] which
+//! key holds what.
 
+pub mod history;
 pub mod keys;
 pub mod objects;
+pub mod overview;
 pub mod probes;
+pub mod tokens;
 pub mod usage;
 
 use core::pin::pin;
@@ -341,7 +345,7 @@ impl From<KeyRow> for Key {
     fn from(row: KeyRow) -> Self {
         Self {
             id: KeyId(row.id),
-            secret: Secret::new(row.secret),
+            secret: open_secret(row.secret),
             state: State::parse(&row.state),
             priority: row.priority,
             changed_at: row.updated_at,
@@ -366,6 +370,16 @@ fn cooling_of(row: CoolingRow) -> (KeyId, Cooling, Millis) {
     (KeyId(row.key_id), cooling, row.updated_at)
 }
 
+/// The text of a key from what D1 has. The only place where one becomes the other.
+fn open_secret(stored: String) -> Secret {
+    Secret::new(stored)
+}
+
+/// What D1 is given of a key: see [`open_secret`].
+fn seal_secret(key: &Secret) -> String {
+    key.expose().to_owned()
+}
+
 /// The rows of the next result of a batch.
 fn next<'a, T: DeserializeOwned>(
     results: &mut impl Iterator<Item = &'a D1Result>,
@@ -376,6 +390,7 @@ fn next<'a, T: DeserializeOwned>(
 
 /// D1 did not do it. What it says may hold values, so the caller is not told.
 fn failed(why: impl core::fmt::Debug) -> Refusal {
+    crate::edge::alerts::note_store();
     Refusal::store(format!("{why:?}"))
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Store, next, number, text};
+use super::{Store, next, number, open_secret, text};
 use crate::balance::Millis;
 use crate::balance::error::Refusal;
 use crate::balance::key::{EVERY_MODEL, KeyId, Secret};
@@ -46,7 +46,7 @@ impl Store {
             .map(|row| Suspect {
                 id: KeyId(row.id),
                 provider: row.provider,
-                secret: Secret::new(row.secret),
+                secret: open_secret(row.secret),
                 asked: row.probes,
             })
             .collect())
