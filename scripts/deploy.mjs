@@ -10,7 +10,7 @@ import { backUp, backupsOf, bookmarkOf, createDatabase, lookAtDatabase, migrate,
 import { createGateway, lookAtGateway } from './lib/deploy/gateway.mjs';
 import { request } from './lib/deploy/net.mjs';
 import { USAGE, blank, readOptions } from './lib/deploy/options.mjs';
-import { gatewayLeft, rollbackCommands, sayEnd, sayPlan, sayRollback, sayTakenOver } from './lib/deploy/report.mjs';
+import { databaseLeft, gatewayLeft, rollbackCommands, sayEnd, sayPlan, sayRollback, sayTakenOver } from './lib/deploy/report.mjs';
 import { chooseSecrets, writeCopy } from './lib/deploy/secrets.mjs';
 import { DEFAULT_NAME, chooseVars, configPath, isUpgrading, noteUpgrade, readToml, upgradeTold, writeConfig } from './lib/deploy/settings.mjs';
 import { chooseAccount, requireAlive, signIn } from './lib/deploy/signin.mjs';
@@ -43,7 +43,7 @@ async function lookAround(api, account, toml, options) {
   requireOurs(worker, name, options);
   const subdomain = await lookAtSubdomain(api, account.id);
   const database = await lookAtDatabase(api, account.id, { toml, options, worker });
-  const vars = chooseVars(toml, worker.vars, account.id);
+  const vars = chooseVars(toml, worker, account.id);
   const gateway = await lookAtGateway(api, account.id, vars);
   const url = blank(process.env.WORKER_URL)?.replace(/\/+$/, '') ?? (subdomain && `https://${name}.${subdomain}.workers.dev`);
   return { name, worker, subdomain, database, vars, gateway, url };
@@ -127,7 +127,7 @@ async function carryOut(plan, options) {
   const config = configPath(account.id, name);
   const deployment = randomBytes(8).toString('hex');
   const vars = { ...plan.vars, ...secrets.vars, DEPLOYMENT: deployment };
-  writeConfig(plan.toml, { account: account.id, name, database, vars, file: config });
+  writeConfig(plan.toml, { account: account.id, name, database, vars, keepVars: worker.kind !== 'original', file: config });
 
   let backup;
   let bookmark;
@@ -155,7 +155,7 @@ async function carryOut(plan, options) {
     sayTakenOver(await needing('d1', 'read the database', api, () => takenOver(api, account.id, database.id)));
     upgradeTold(config);
   }
-  sayEnd({ url, answered, left: [...gatewayLeft(account, gateway, created), ...secrets.left], newToken: secrets.newToken });
+  sayEnd({ url, answered, left: [...gatewayLeft(account, gateway, created), ...databaseLeft(worker, database), ...secrets.left], newToken: secrets.newToken });
   sayRollback(rollbackCommands({ config, version: worker.version, bookmark }), { bookmark, backup });
 }
 
@@ -166,7 +166,7 @@ await main(import.meta.url, async (args) => {
   const plan = await look(options);
   sayPlan(plan);
   if (options.dryRun) {
-    for (const text of [...gatewayLeft(plan.account, plan.gateway, true), ...plan.secrets.left]) say(`  - ${text}`);
+    for (const text of [...gatewayLeft(plan.account, plan.gateway, true), ...databaseLeft(plan.worker, plan.database), ...plan.secrets.left]) say(`  - ${text}`);
     return say('  This was a dry run: nothing was changed.');
   }
   if (options.prebuilt) {

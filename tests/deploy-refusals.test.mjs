@@ -106,6 +106,7 @@ describe('what is in the way', { concurrency: 2 }, () => {
     // The Worker knows its database: the name is not needed again.
     await succeeds(deploy());
     assert.equal(bindings(account).DB.id, database(account, 'one-balance-2').id);
+    assert.match(await succeeds(deploy({ args: ['--dry-run', '--database', 'a-third'] })), /Until now the Worker used another database/);
   });
 
   test('an account without a workers.dev subdomain: it says where to choose one, or takes the given one', async () => {
@@ -198,8 +199,11 @@ describe('in CI', { concurrency: 2 }, () => {
     assert.match(text, /Keys are stored unsealed/);
     assert.equal(bindings(account).ENCRYPTION_KEY, undefined);
     assert.deepEqual(clone.list('backups'), []);
-    await succeeds(deploy({ CI: 'true' }));
-    assert.equal(bindings(account).AUTH_KEY.text, 'sk-of-the-repository');
+    const given = key();
+    await succeeds(deploy({ CI: 'true', ENCRYPTION_KEY: given }));
+    assert.match(await succeeds(deploy({ CI: 'true', ENCRYPTION_KEY: given })), /ENCRYPTION_KEY: kept/);
+    assert.deepEqual([bindings(account).AUTH_KEY.text, bindings(account).ENCRYPTION_KEY.text], ['sk-of-the-repository', given]);
+    assert.deepEqual(clone.list('backups'), []);
   });
 
   test('Cloudflare’s builder deploys to the Worker that it made itself', async () => {

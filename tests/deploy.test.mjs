@@ -83,7 +83,8 @@ describe('npm run deploy', { concurrency: 2 }, () => {
     const made = bindings(account);
     assert.deepEqual([made.AUTH_KEY.type, made.AUTH_KEY.text], ['secret_text', 'sk-the-tokens-of-old']);
     assert.ok(!text.includes('sk-the-tokens-of-old'));
-    assert.equal(made.CONSECUTIVE_429_THRESHOLD.text, '2', 'what it was told stays');
+    assert.equal(made.MAX_ATTEMPTS.text, '9', 'what it was told stays');
+    assert.equal(made.CONSECUTIVE_429_THRESHOLD, undefined, 'what nobody chose does not');
 
     const [backup] = clone.list('backups').filter((name) => name.endsWith('.sql'));
     assert.match(clone.read(`backups/${backup}`), /CREATE TABLE `?keys/);

@@ -3,11 +3,12 @@
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { linkPackages } from './cloudflare/clone.mjs';
 import { eventually, root } from './harness.mjs';
 
 const NEEDED = ['scripts', 'src', 'static', 'migrations', 'build', 'Cargo.toml', 'Cargo.lock', 'wrangler.toml', 'package.json', 'package-lock.json', '.dev.vars.example'];
@@ -69,7 +70,7 @@ describe('from a clone to the first answer', { skip }, async () => {
 
   test('npm start runs everything, and says where and with which token', async () => {
     for (const name of NEEDED) if (existsSync(join(root, name))) cpSync(join(root, name), join(folder, name), { recursive: true });
-    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+    linkPackages(join(folder, 'node_modules'));
     // The simulator that is built already; `npm start` would build its own.
     const sim = start(join(root, 'tools/gateway-sim/target/release/gateway-sim'), ['--port', '0', '--open', '--exit-with-stdin']);
     const [, address] = await sim.says(/listening on (http:\S+)/);

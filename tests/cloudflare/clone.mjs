@@ -5,6 +5,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { hashOf, isStamped } from '../../scripts/lib/stamp.mjs';
 import { root } from '../harness.mjs';
 
 const TRACKED = ['scripts', 'migrations', 'wrangler.toml', 'package.json', 'package-lock.json', '.dev.vars.example', '.gitignore'];
@@ -17,8 +18,7 @@ export class Clone {
     this.cloudflare = cloudflare;
     this.folder = mkdtempSync(join(tmpdir(), 'one-balance-clone-'));
     for (const name of TRACKED) cpSync(join(root, name), this.path(name), { recursive: true });
-    assert.ok(existsSync(join(root, 'node_modules', '.one-balance')), 'the npm packages are not installed: `npm run setup` does it');
-    symlinkSync(join(root, 'node_modules'), this.path('node_modules'), 'junction');
+    linkPackages(this.path('node_modules'));
     mkdirSync(this.path('build'));
     writeFileSync(this.path('build', 'index.js'), STUB);
     mkdirSync(this.path('home'));
@@ -40,6 +40,7 @@ export class Clone {
   files(folder = '.') {
     return readdirSync(this.path(folder), { withFileTypes: true }).flatMap((entry) => {
       const name = join(folder, entry.name);
+      if (name === 'node_modules') return [];
       if (entry.isDirectory()) return this.files(name);
       return entry.isFile() ? [name] : [];
     });
@@ -122,6 +123,26 @@ export class Clone {
       });
       onStart?.(() => killTree(child.pid));
     });
+  }
+}
+
+/**
+ * The installed packages, for another folder: a link to each, never one to all, so that whatever is done
+ * to that folder, an `npm ci` above all, is not done to ours.
+ */
+export function linkPackages(folder) {
+  const from = join(root, 'node_modules');
+  const wanted = `${process.platform}-${process.arch} ${hashOf('package-lock.json')}`;
+  assert.ok(isStamped(join(from, '.one-balance'), wanted), 'the npm packages are not installed, or not these: `npm run setup` does it');
+  mkdirSync(folder);
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const [source, target] = [join(from, entry.name), join(folder, entry.name)];
+    if (entry.isFile()) cpSync(source, target);
+    else if (!entry.name.startsWith('@')) symlinkSync(source, target, 'junction');
+    else {
+      mkdirSync(target);
+      for (const name of readdirSync(source)) symlinkSync(join(source, name), join(target, name), 'junction');
+    }
   }
 }
 

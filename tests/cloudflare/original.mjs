@@ -30,6 +30,7 @@ export function originalWorker(cloudflare, account, database, tokens) {
     { type: 'plain_text', name: 'AUTH_KEY', text: tokens },
     { type: 'plain_text', name: 'AI_GATEWAY', text: 'one-balance' },
     { type: 'plain_text', name: 'CONSECUTIVE_429_THRESHOLD', text: '2' },
+    { type: 'plain_text', name: 'MAX_ATTEMPTS', text: '9' },
   ]);
   return script.versions[0].id;
 }

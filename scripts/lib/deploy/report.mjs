@@ -70,6 +70,12 @@ export function gatewayLeft(account, gateway, created) {
   return [];
 }
 
+/** Another database than the Worker has used so far is no mistake, but worth a word. */
+export const databaseLeft = (worker, database) =>
+  worker.databaseId && worker.kind !== 'foreign' && worker.databaseId !== database.id
+    ? [`Until now the Worker used another database, ${worker.databaseId}: the keys in it stay there.`]
+    : [];
+
 export function sayEnd({ url, answered, left, newToken }) {
   say();
   say(`  ${bold(answered ? 'One Balance is deployed.' : 'One Balance is deployed, but has not answered yet.')}`);

@@ -76,29 +76,32 @@ function encryptionKey(chosen, context) {
   if (given) requireKeys(given, 'ENCRYPTION_KEY');
   const deployed = worker.vars[FINGERPRINT];
   const isThere = worker.secrets.includes('ENCRYPTION_KEY');
-  const same = (value) => value !== undefined && (deployed ? prints(value).includes(deployed) : false);
+  /** Whether a value still opens what the deployed one seals. */
+  const opens = (value) => deployed !== undefined && prints(value).includes(deployed.split('+')[0]);
   const use = (value, how) => {
     put(chosen, 'ENCRYPTION_KEY', value, how);
-    chosen.vars[FINGERPRINT] = prints(value)[0];
-    if (value !== copy) chosen.copy = { path, value };
+    chosen.vars[FINGERPRINT] = prints(value).join('+');
+    if (value !== copy && !options.ci) chosen.copy = { path, value };
   };
 
   if (given) {
-    const fits = same(given) || (copy !== undefined && prints(given).some((one) => prints(copy).includes(one)));
-    const needed = isThere || deployed || database.sealed > 0;
-    if (needed && !fits && (deployed || copy || isThere)) {
-      fail(`ENCRYPTION_KEY is another one than the keys in the database are sealed with: they could not be opened any more, so nothing was changed. To change it, give both, the new one first: ENCRYPTION_KEY="NEW,OLD".`);
+    if (isThere && !deployed && given !== copy) {
+      fail('The Worker already has an ENCRYPTION_KEY, and nobody can see whether it is this one: leave ENCRYPTION_KEY out to keep it.');
     }
-    if (isThere && given === copy && same(given)) return chosen.lines.push('ENCRYPTION_KEY: kept');
-    return use(given, isThere ? 'the given one, with the old one still in it' : 'as given');
+    const opensCopy = copy !== undefined && prints(given).some((one) => prints(copy).includes(one));
+    if ((deployed && !opens(given)) || (!deployed && database.sealed > 0 && copy !== undefined && !opensCopy)) {
+      fail('ENCRYPTION_KEY is another one than the keys in the database are sealed with: they could not be opened any more, so nothing was changed. To change it, give both, the new one first: ENCRYPTION_KEY="NEW,OLD".');
+    }
+    if (isThere && prints(given).join('+') === deployed) return chosen.lines.push('ENCRYPTION_KEY: kept');
+    return use(given, 'as given');
   }
   if (isThere) {
     if (!copy) chosen.left.push('There is no copy of the ENCRYPTION_KEY on this machine: make sure that you have one somewhere.');
-    else if (deployed && !same(copy)) chosen.left.push(`The ENCRYPTION_KEY in ${path} is not the deployed one: make sure that you have that one somewhere.`);
+    else if (deployed && !opens(copy)) chosen.left.push(`The ENCRYPTION_KEY in ${path} is not the deployed one: make sure that you have that one somewhere.`);
     return chosen.lines.push('ENCRYPTION_KEY: kept');
   }
   if (copy) {
-    if (deployed && !same(copy)) {
+    if (deployed && !opens(copy)) {
       fail(`The Worker has lost its ENCRYPTION_KEY, and the copy in ${path} is another one: keys that were sealed could not be opened, so nothing was changed. Give the right one: set ENCRYPTION_KEY and run this again.`);
     }
     return use(copy, `put back from ${path}`);

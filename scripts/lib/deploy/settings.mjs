@@ -46,9 +46,18 @@ export function knownVars() {
   return [...section.matchAll(/^\s*#?\s*([A-Z][A-Z0-9_]*)\s*=/gm)].map((match) => match[1]);
 }
 
+/** What the original was deployed with unless somebody chose otherwise: nobody's wish to keep. */
+const ORIGINALS_DEFAULTS = { CONSECUTIVE_429_THRESHOLD: '2' };
+
 /** The variables of this deployment: the environment's, else wrangler.toml's. */
-export function chooseVars(toml, deployed, account) {
+export function chooseVars(toml, worker, account) {
   const vars = { ...toml.vars };
+  const deployed = worker.vars;
+  if (worker.kind === 'original') {
+    for (const name of knownVars()) {
+      if (deployed[name] && deployed[name] !== ORIGINALS_DEFAULTS[name]) vars[name] ??= deployed[name];
+    }
+  }
   // What an earlier deployment was told stays, unless wrangler.toml now says something of its own.
   if ((vars.AI_GATEWAY ?? DEFAULT_NAME) === DEFAULT_NAME && deployed.AI_GATEWAY) vars.AI_GATEWAY = deployed.AI_GATEWAY;
   vars.CLOUDFLARE_ACCOUNT_ID ??= account;
@@ -76,15 +85,15 @@ const FOLDER = ['.wrangler', 'one-balance'];
 export const configPath = (account, name) => [...FOLDER, `${name}-${account.slice(0, 8)}.json`].join('/');
 
 /** Writes that configuration. It holds no secret, and later commands (a rollback) use it too. */
-export function writeConfig(toml, { account, name, database, vars, file }) {
+export function writeConfig(toml, { account, name, database, vars, keepVars, file }) {
   const { build: _, env: __, ...raw } = toml.raw;
   const config = {
     ...raw,
     name,
     account_id: account,
     main: inRoot(raw.main ?? 'build/index.js'),
-    // Variables that were set in the dashboard stay.
-    keep_vars: true,
+    // Variables that were set in the dashboard stay; of the original's, only what was chosen above.
+    keep_vars: keepVars,
     vars,
     d1_databases: raw.d1_databases.map((one) =>
       one.binding === DATABASE

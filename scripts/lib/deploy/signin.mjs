@@ -30,10 +30,12 @@ export async function signIn(options, env = process.env) {
   return fail(`You are not signed in to Cloudflare.\n${HOW}`);
 }
 
-/** The token of whoever `wrangler login` signed in, renewed where that is due. */
+/** The token of whoever `wrangler login` signed in, renewed where that is due; or what wrangler finds in `.env`. */
 async function ownToken() {
   const said = parsed(await wranglerOutput(['auth', 'token', '--json']));
-  return said?.token && { kind: 'oauth', headers: { authorization: `Bearer ${said.token}` } };
+  if (said?.type === 'api_key') return { kind: 'key', headers: { 'x-auth-key': said.key, 'x-auth-email': said.email } };
+  if (!said?.token) return undefined;
+  return { kind: said.type === 'api_token' ? 'token' : 'oauth', headers: { authorization: `Bearer ${said.token}` } };
 }
 
 function parsed(text) {
