@@ -8,27 +8,29 @@ pub mod balance;
 #[cfg(feature = "edge")]
 pub mod edge;
 
+/// What the runtime calls, by way of `entry.js`. Each tells the number of the task that it began, 0 if
+/// that is done: see [`edge::task`].
 #[cfg(feature = "edge")]
 mod events {
-    use core::convert::Infallible;
+    use worker::wasm_bindgen::prelude::wasm_bindgen;
+    use worker::wasm_bindgen::{self, JsValue};
+    use worker::{Env, web_sys};
 
-    use worker::{Context, Env, ScheduleContext, ScheduledEvent, event, web_sys};
+    use crate::edge;
+    use crate::edge::task::{self, Context};
 
     /// Every request. The raw `web_sys` types keep bodies out of wasm memory.
-    #[event(fetch)]
-    async fn fetch(
-        request: web_sys::Request,
-        env: Env,
-        ctx: Context,
-    ) -> Result<web_sys::Response, Infallible> {
-        console_error_panic_hook::set_once();
-        Ok(crate::edge::answer(request, env, ctx).await)
+    #[wasm_bindgen]
+    pub fn fetch(request: web_sys::Request, env: Env, context: JsValue) -> u32 {
+        task::start(async move { edge::answer(request, env, Context::new(context)).await.into() })
     }
 
     /// The cron trigger of `wrangler.toml`.
-    #[event(scheduled)]
-    async fn scheduled(_event: ScheduledEvent, env: Env, _ctx: ScheduleContext) {
-        console_error_panic_hook::set_once();
-        crate::edge::cron::run(&env).await;
+    #[wasm_bindgen]
+    pub fn scheduled(_event: JsValue, env: Env, _context: JsValue) -> u32 {
+        task::start(async move {
+            edge::cron::run(&env).await;
+            JsValue::UNDEFINED
+        })
     }
 }

@@ -213,15 +213,15 @@ const AI = {
 };
 
 export default class extends WorkerEntrypoint {
-  worker() {
+  bindings() {
     const env = { ...this.env };
     if (env.DB && state.d1 !== 'unbound') env.DB = new D1Database(env.DB);
     else delete env.DB;
     if (state.ai) env.AI = AI;
-    return new Worker(this.ctx, env);
+    return env;
   }
   async fetch(request) {
-    if (new URL(request.url).pathname !== '/__probe') return this.worker().fetch(request);
+    if (new URL(request.url).pathname !== '/__probe') return Worker.fetch(request, this.bindings(), this.ctx);
     const wanted = await request.json();
     if ('d1' in wanted) state.d1 = wanted.d1;
     if ('ai' in wanted) state.ai = wanted.ai;
@@ -230,7 +230,7 @@ export default class extends WorkerEntrypoint {
     if (wanted.forget) { state.log = []; state.asked = []; }
     return Response.json(answer);
   }
-  async scheduled(event) { return this.worker().scheduled(event); }
+  async scheduled(event) { return Worker.scheduled(event, this.bindings(), this.ctx); }
 }
 `;
 

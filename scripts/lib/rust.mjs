@@ -53,8 +53,7 @@ export function requireRust() {
 }
 
 /**
- * The toolchain that compiles for wasm32: the environment for `worker-build`, and how to start its
- * clippy.
+ * The toolchain that compiles for wasm32: the environment for cargo, and how to start its clippy.
  */
 export async function wasmToolchain() {
   if (process.env.ONE_BALANCE_TOOLCHAIN === 'debian') return debianToolchain();

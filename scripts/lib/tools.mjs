@@ -1,5 +1,5 @@
-// worker-build and wasm-bindgen, at the versions this crate needs: those on PATH when they are the
-// right ones, else built once per user into the cache.
+// wasm-bindgen, at the version this crate needs: the one on PATH when it is the right one, else built
+// once per user into the cache.
 
 import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,9 +9,7 @@ import { capture, giveUp, run } from './run.mjs';
 import { fail, step } from './say.mjs';
 import { scratch } from './scratch.mjs';
 
-const WORKER_BUILD = '0.8.7';
-
-// They run for a second or two in a build: compiling them fast matters more than fast code.
+// It runs for a second or two in a build: compiling them fast matters more than fast code.
 const CHEAP = {
   CARGO_PROFILE_RELEASE_OPT_LEVEL: '0',
   CARGO_PROFILE_RELEASE_LTO: 'off',
@@ -20,17 +18,16 @@ const CHEAP = {
   CARGO_PROFILE_RELEASE_STRIP: 'symbols',
 };
 
-/** How to start the two. One after the other: they have many crates in common. */
+/** How to start it. */
 export async function buildTools() {
-  const workerBuild = await tool('worker-build', 'worker-build', WORKER_BUILD, '1 to 2 minutes');
-  const wasmBindgen = await tool('wasm-bindgen', 'wasm-bindgen-cli', wasmBindgenVersion(), '1 minute');
-  return { workerBuild, wasmBindgen };
+  const wasmBindgen = await tool('wasm-bindgen', 'wasm-bindgen-cli', wasmBindgenVersion(), '1 to 2 minutes');
+  return { wasmBindgen };
 }
 
-/** What else worker-build would download: it takes these from the environment instead. */
+/** What else a build needs: wasm-opt, a program for Node, and esbuild. */
 export const fromNpm = () => ({
-  WASM_OPT_BIN: inRoot('node_modules', '.bin', windows ? 'wasm-opt.cmd' : 'wasm-opt'),
-  ESBUILD_BIN: inRoot(
+  wasmOpt: inRoot('node_modules', 'binaryen', 'bin', 'wasm-opt'),
+  esbuild: inRoot(
     'node_modules',
     '@esbuild',
     `${process.platform}-${process.arch}`,

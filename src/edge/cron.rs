@@ -1,7 +1,6 @@
 //! The scheduled work: what no request should wait for.
 
 use worker::Env;
-use worker::web_sys::Headers;
 
 use super::env::Settings;
 use super::journey::words_of;
@@ -22,7 +21,7 @@ use crate::balance::{MINUTE, Millis, gateway, provider};
 /// Fills in digests of keys that were taken over, forgets what nobody needs, and asks providers
 /// again about blocked keys. One part that fails does not keep the others from being done.
 pub async fn run(env: &Env) {
-    let store = Store::new(env.d1("DB").ok());
+    let store = Store::of(env);
     let settings = Settings::load(env);
     let told = |what: &str, result: Result<(), Refusal>| {
         if let Err(refusal) = result {
@@ -90,20 +89,11 @@ pub async fn ask(suspect: &Suspect, base: &str, settings: &Settings) -> Answered
     };
     let path = question.path.split('?').next().unwrap_or_default();
     let url = gateway::url(base, &suspect.provider, question.path, None);
-    let sent = Headers::new().and_then(|headers| {
-        for (name, value) in row.default_headers {
-            headers.set(name, value)?;
-        }
-        upstream::Outgoing::of_ours(
-            question.method,
-            url,
-            headers,
-            settings.gateway_authorization.as_deref(),
-        )
-    });
-    let Ok(outgoing) = sent else { return unclear() };
+    let authorization = settings.gateway_authorization.as_deref();
+    let outgoing =
+        upstream::Outgoing::of_ours(question.method, url, row.default_headers, authorization);
     let response = match outgoing.send(row, path, &suspect.secret).await {
-        Ok(response) => response,
+        Ok((_, response)) => response,
         Err(Unsent::Lost(_)) => return unclear(),
         // Asking again soon would only take the place of a key that can be asked about.
         Err(Unsent::BadKey) => {

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use worker::Env;
 use worker::js_sys::{Function, JsString, Promise, Reflect};
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::wasm_bindgen_futures::JsFuture;
 
+use super::task::{apart, settled};
 use crate::balance::SECOND;
 use crate::balance::error::Refusal;
 use crate::balance::gateway;
@@ -61,6 +61,7 @@ impl Settings {
         settings
     }
 
+    #[inline(never)]
     fn read(env: &Env) -> Self {
         let text = |name: &str| {
             let value = Reflect::get(env.as_ref(), &JsValue::from_str(name)).ok()?;
@@ -130,7 +131,7 @@ impl Settings {
             return Ok(base);
         }
         let name = self.gateway_name.as_ref().map_err(Refusal::no_gateway)?;
-        let base = ask_binding(env, name).await.map_err(|why| {
+        let base = apart(ask_binding(env, name)).await.map_err(|why| {
             Refusal::no_gateway(
                 "The address of the AI Gateway is not known. Set CLOUDFLARE_ACCOUNT_ID (and \
                  AI_GATEWAY, if your gateway is not called one-balance), or bind AI.",
@@ -150,7 +151,7 @@ async fn ask_binding(env: &Env, name: &str) -> Result<String, JsValue> {
     let ai = Reflect::get(env.as_ref(), &JsValue::from_str("AI"))?;
     let gateway = method(&ai, "gateway")?.call1(&ai, &JsValue::from_str(name))?;
     let url = method(&gateway, "getUrl")?.call0(&gateway)?;
-    let url = JsFuture::from(Promise::resolve(&url)).await?;
+    let url = settled(&Promise::resolve(&url)).await?;
     let url = String::from(url.dyn_into::<JsString>()?);
     Ok(url.trim_end_matches('/').to_owned())
 }

@@ -2,10 +2,10 @@
 
 use worker::js_sys::{ArrayBuffer, Uint8Array};
 use worker::wasm_bindgen::JsCast;
-use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::Request;
 
-use super::respond::thrown;
+use super::glue;
+use super::task::Settled;
 use crate::balance::error::Refusal;
 use crate::balance::key::EVERY_MODEL;
 use crate::balance::model::{self, Located, ModelError, Scanner, Status, Watched};
@@ -23,36 +23,84 @@ pub const MAX_BODY: usize = 48 * 1024 * 1024;
 /// as a whole.
 const SCAN_PIECE: u32 = 64 * 1024;
 
+/// What the head of a request says, as far as it matters here: its method, its address and the
+/// headers that are looked into, read in one crossing.
+pub struct Said {
+    /// Lines: the method, the address, and by turns names and values of headers.
+    lines: String,
+}
+
+/// Headers that are looked into besides those that may hold a token.
+const READ: [&str; 4] = ["content-type", "content-length", "upgrade", PROTOCOLS];
+
+/// Where a socket's client names the protocols it speaks.
+pub const PROTOCOLS: &str = "sec-websocket-protocol";
+
+/// Whether a header of this name is part of [`Said`].
+#[must_use]
+pub fn reads(name: &str) -> bool {
+    READ.contains(&name)
+        || token::TOKEN_HEADERS.contains(&name)
+        || provider::all().iter().any(|row| row.key_header.name == name)
+}
+
+impl Said {
+    /// Reads the head of a request.
+    #[must_use]
+    pub fn read(request: &Request) -> Self {
+        Self { lines: glue::read(request) }
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        self.lines.lines().next().unwrap_or_default()
+    }
+
+    /// The path and query of the address, as they were sent.
+    #[must_use]
+    pub fn path_and_query(&self) -> &str {
+        let url = self.lines.lines().nth(1).unwrap_or_default();
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/")
+    }
+
+    /// A header that [`reads`] names.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.lines.lines().skip(2);
+        while let Some(known) = lines.next() {
+            let value = lines.next()?;
+            if known == name {
+                return Some(value);
+            }
+        }
+        None
+    }
+}
+
 /// Who asks, as far as `AUTH_KEY` knows.
 ///
 /// # Errors
 /// When nobody is let in by what the request presents.
 pub fn token_of<'t>(
     tokens: &'t Tokens,
-    request: &Request,
+    said: &Said,
     api: &ApiRoute,
     now: Millis,
 ) -> Result<&'t Token, Refusal> {
     if tokens.is_empty() {
         return Err(Refusal::no_auth_key());
     }
-    Ok(tokens.check_any(presented(request, api), now)?)
+    Ok(tokens.check_any(presented(said, api), now)?)
 }
 
-/// All that a request presents as a token, read one by one.
-pub fn presented(request: &Request, api: &ApiRoute) -> impl Iterator<Item = String> {
-    let headers = request.headers();
-    let of_protocols = headers.clone();
-    let in_headers = token::headers_of(api.row).filter_map(move |name| {
-        let value = headers.get(name).ok().flatten()?;
-        Some(token::from_header(name, &value).to_owned())
-    });
-    // Read only when nothing else holds a token.
-    let in_protocols = core::iter::once_with(move || {
-        let list = of_protocols.get("sec-websocket-protocol").ok().flatten()?;
-        token::from_subprotocols(&list).0.map(str::to_owned)
-    });
-    in_headers.chain(api.query_token.clone()).chain(in_protocols.flatten())
+/// All that a request presents as a token.
+pub fn presented<'s>(said: &'s Said, api: &'s ApiRoute) -> impl Iterator<Item = &'s str> {
+    let in_headers = token::headers_of(api.row)
+        .filter_map(|name| Some(token::from_header(name, said.header(name)?)));
+    let in_protocols = said.header(PROTOCOLS).and_then(|list| token::from_subprotocols(list).0);
+    in_headers.chain(api.query_token.as_deref()).chain(in_protocols)
 }
 
 /// Which pool a request draws on, and for what.
@@ -154,18 +202,18 @@ fn look(body: &ArrayBuffer, scanner: Scanner, kinds: &'static Objects) -> Watche
 }
 
 fn scan(body: &ArrayBuffer, scanner: &mut Scanner) {
-    pieces(&Uint8Array::new(body), |piece| scanner.feed(piece) == Status::NeedMore);
+    pieces(body, |piece| scanner.feed(piece) == Status::NeedMore);
 }
 
 /// Shows the bytes piece by piece for as long as they are wanted.
-fn pieces(bytes: &Uint8Array, mut show: impl FnMut(&[u8]) -> bool) {
-    let mut piece = vec![0; bytes.length().min(SCAN_PIECE) as usize];
+fn pieces(bytes: &ArrayBuffer, mut show: impl FnMut(&[u8]) -> bool) {
+    let length = bytes.byte_length();
+    let mut piece = vec![0; length.min(SCAN_PIECE) as usize];
     let mut at = 0;
-    while at < bytes.length() {
-        let end = bytes.length().min(at + SCAN_PIECE);
-        let view = bytes.subarray(at, end);
-        piece.truncate(view.length() as usize);
-        view.copy_to(&mut piece);
+    while at < length {
+        let end = length.min(at + SCAN_PIECE);
+        piece.truncate((end - at) as usize);
+        glue::piece(bytes, at, &mut piece);
         if !show(&piece) {
             return;
         }
@@ -183,18 +231,34 @@ pub async fn body_of(
     method: &str,
     limit: usize,
 ) -> Result<Option<ArrayBuffer>, Refusal> {
-    if matches!(method, "GET" | "HEAD") || request.body().is_none() {
+    let announced = request.headers().get("content-length").ok().flatten();
+    body_announced(request, method, announced.as_deref(), limit).await
+}
+
+/// [`body_of`] a request whose `content-length` is known already.
+///
+/// # Errors
+/// As there.
+pub async fn body_announced(
+    request: &Request,
+    method: &str,
+    length: Option<&str>,
+    limit: usize,
+) -> Result<Option<ArrayBuffer>, Refusal> {
+    if matches!(method, "GET" | "HEAD") {
         return Ok(None);
     }
-    let announced = request.headers().get("content-length").ok().flatten();
-    if announced.and_then(|length| length.parse::<usize>().ok()).is_some_and(|n| n > limit) {
+    if length.and_then(|length| length.parse::<usize>().ok()).is_some_and(|n| n > limit) {
         return Err(Refusal::too_large(limit));
     }
-    let promise = request.array_buffer().map_err(|why| thrown("body", &why))?;
-    let body: ArrayBuffer = JsFuture::from(promise)
+    let promise = glue::body(request);
+    if promise == 0 {
+        return Ok(None);
+    }
+    let (_, body) = Settled::new(promise)
         .await
-        .map_err(|_| Refusal::bad_request("The request's body broke off while it was sent."))?
-        .unchecked_into();
+        .map_err(|_| Refusal::bad_request("The request's body broke off while it was sent."))?;
+    let body: ArrayBuffer = body.unchecked_into();
     if body.byte_length() as usize > limit {
         return Err(Refusal::too_large(limit));
     }

@@ -5,12 +5,12 @@
 
 use worker::js_sys::{self, Function, Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::wasm_bindgen_futures::{JsFuture, spawn_local};
 use worker::web_sys::{
     ReadableStreamDefaultReader, Response, ResponseInit, TransformStream,
     WritableStreamDefaultWriter,
 };
 
+use super::task::{detach, settled};
 use super::upstream::{Failure, read_chunk};
 use crate::balance::classify::{LONGEST_EMPTY, MAX_ERROR_BODY, end_of_events};
 
@@ -86,14 +86,14 @@ impl Opened {
         });
         // None of this fails on a runtime that has streams at all.
         let Ok((passed, writer)) = opened else { return response };
-        spawn_local(async move {
+        detach(async move {
             // An error here is the caller's leaving, or the upstream's breaking off: either ends both.
             match pump(&head, &rest, &writer, &mut show).await {
-                Ok(()) => drop(JsFuture::from(writer.close()).await),
+                Ok(()) => drop(settled(&writer.close()).await),
                 Err(why) => {
-                    let aborted = JsFuture::from(writer.abort_with_reason(&why));
-                    drop(JsFuture::from(rest.cancel()).await);
-                    drop(aborted.await);
+                    let aborted = writer.abort_with_reason(&why);
+                    drop(settled(&rest.cancel()).await);
+                    drop(settled(&aborted).await);
                 }
             }
         });
@@ -110,7 +110,7 @@ async fn pump(
     // The beginning of the next event may be at the end of the head.
     let mut unseen = head.get(end_of_events(head)..).unwrap_or_default().to_vec();
     let mut wanted = true;
-    JsFuture::from(writer.write_with_chunk(&Uint8Array::from(head))).await?;
+    settled(&writer.write_with_chunk(&Uint8Array::from(head))).await?;
     while let Some(chunk) = read_chunk(rest).await? {
         if wanted {
             unseen.extend(chunk.to_vec());
@@ -121,7 +121,7 @@ async fn pump(
                 unseen.clear(); // an event that is longer is content
             }
         }
-        JsFuture::from(writer.write_with_chunk(&chunk)).await?;
+        settled(&writer.write_with_chunk(&chunk)).await?;
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 
 use std::rc::Rc;
 
-use worker::Context;
 use worker::web_sys::Response;
 
 use super::env::Settings;
@@ -12,6 +11,7 @@ use super::inspect::{self, Beginning};
 use super::objects::Lookout;
 use super::platform::{now, seed};
 use super::store::{Recorded, Store};
+use super::task::{Context, apart};
 use super::trail::Step;
 use super::upstream::Failure;
 use super::{alerts, pool, respond, usage};
@@ -169,7 +169,7 @@ impl<'a> Journey<'a> {
         }
         let mut picked = self.pick();
         if !matches!(picked, Pick::Key { .. })
-            && pool::doubt(self.store, &self.target.provider, &self.target.model).await
+            && apart(pool::doubt(self.store, &self.target.provider, &self.target.model)).await
         {
             picked = self.pick();
         }
@@ -348,6 +348,12 @@ impl<'a> Journey<'a> {
             self.heard.push((attempt.key, status, words()));
         }
         Course::in_time(next, self.began, at)
+    }
+
+    /// Whether any success is looked into.
+    #[must_use]
+    pub const fn looks_into_successes(&self) -> bool {
+        self.settings.check_streams || self.settings.retry_empty
     }
 
     /// Looks into a success if that is wanted. An error that it hides, or nothing in it, makes it a

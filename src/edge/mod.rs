@@ -19,6 +19,8 @@
 //! | [`alerts`] | trouble that concerns no one key |
 //! | [`cron`] | the scheduled work |
 //! | [`platform`] | clock, randomness, timers |
+//! | [`task`] | the executor |
+//! | [`glue`] | what `entry.js` does for this half |
 //!
 //! State shared between requests of an isolate is plain data in `thread_local!`s: no JavaScript
 //! handle, waker or lock of one request is ever seen by another, and no borrow lives across an
@@ -28,6 +30,7 @@ pub mod admin;
 pub mod alerts;
 pub mod cron;
 pub mod env;
+pub mod glue;
 pub mod inbound;
 pub mod inspect;
 pub mod journey;
@@ -37,6 +40,7 @@ pub mod pool;
 pub mod proxy;
 pub mod respond;
 pub mod store;
+pub mod task;
 pub mod tokens;
 pub mod trail;
 pub mod upstream;
@@ -44,46 +48,48 @@ pub mod usage;
 
 use std::rc::Rc;
 
-use worker::{Context, Env, web_sys};
+use worker::{Env, web_sys};
 
-use crate::balance::dialect::Dialect;
+use crate::balance::dialect;
 use crate::balance::error::Refusal;
 use crate::balance::route::{self, Route};
 use env::Settings;
+use inbound::Said;
 use store::Store;
+use task::{Context, apart};
 
 /// Answers one request. Never fails: what goes wrong becomes an answer that says so.
 pub async fn answer(request: web_sys::Request, env: Env, ctx: Context) -> web_sys::Response {
-    let url = request.url();
-    let method = request.method();
-    let path_and_query = path_and_query(&url);
+    let said = Said::read(&request);
     let settings = Settings::load(&env);
-    let result = match route::route(&method, path_and_query) {
-        Ok(Route::Preflight) => respond::preflight(&request),
-        Ok(Route::Health) => Ok(admin::health(&env).await),
-        Ok(Route::Page) => admin::page::serve(&request),
+    match route::route(said.method(), said.path_and_query()) {
+        Ok(Route::Api(api)) => {
+            let store = Store::of(&env);
+            proxy::proxy(&request, &said, api, &settings, store, &env, &Rc::new(ctx)).await
+        }
+        other => apart(elsewhere(other, &request, &said, &settings, &env)).await,
+    }
+}
+
+/// Answers what is no request for a provider.
+async fn elsewhere(
+    route: Result<Route<'_>, Refusal>,
+    request: &web_sys::Request,
+    said: &Said,
+    settings: &Settings,
+    env: &Env,
+) -> web_sys::Response {
+    let result = match route {
+        Ok(Route::Preflight) => respond::preflight(request),
+        Ok(Route::Health) => Ok(admin::health(env).await),
+        Ok(Route::Page) => admin::page::serve(request),
         Ok(Route::Favicon) => Ok(respond::make(204, &[], "")),
         Ok(Route::Admin(path)) => {
-            return admin::answer(&request, &method, path, &settings, &env).await;
+            return admin::answer(request, said.method(), path, settings, env).await;
         }
-        Ok(Route::Api(api)) => {
-            let store = Store::new(env.d1("DB").ok());
-            return proxy::proxy(&request, &method, api, &settings, store, &env, &Rc::new(ctx))
-                .await;
-        }
-        Ok(Route::NotFound) => Err(Refusal::not_found()),
+        Ok(Route::Api(_) | Route::NotFound) => Err(Refusal::not_found()),
         Err(refusal) => Err(refusal),
     };
-    result.unwrap_or_else(|refusal| respond::refuse(dialect_of(path_and_query), &refusal))
-}
-
-/// The path and query of an absolute address, as they were sent.
-fn path_and_query(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/")
-}
-
-/// The dialect in which to refuse a request that was not understood.
-fn dialect_of(path_and_query: &str) -> Dialect {
-    crate::balance::dialect::of_request(path_and_query)
+    let dialect = || dialect::of_request(said.path_and_query());
+    result.unwrap_or_else(|refusal| respond::refuse(dialect(), &refusal))
 }

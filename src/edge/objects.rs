@@ -6,14 +6,13 @@ use core::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use worker::Context;
 use worker::wasm_bindgen::JsCast;
-use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::{ReadableStream, ReadableStreamDefaultReader, Response, ResponseInit};
 
 use super::inbound::Target;
 use super::platform::now;
 use super::store::{SHORT_PATIENCE, Store};
+use super::task::{Context, detach, settled};
 use super::upstream::read_chunk;
 use super::{pool, respond};
 use crate::balance::classify::end_of_events;
@@ -256,8 +255,8 @@ async fn head_of(
         }
     }
     // Nothing is kept for a branch that is given up.
-    let cancelled = JsFuture::from(reader.cancel());
-    worker::wasm_bindgen_futures::spawn_local(async move { drop(cancelled.await) });
+    let cancelled = reader.cancel();
+    detach(async move { drop(settled(&cancelled).await) });
     head
 }
 

@@ -1,10 +1,11 @@
 //! Clock, randomness and timers of the platform, for a core that has none.
 
 use core::cell::Cell;
-use core::time::Duration;
 
 use worker::js_sys::Date;
 
+use super::glue;
+use super::task::Settled;
 use crate::balance::Millis;
 use crate::balance::pick::mix;
 
@@ -45,6 +46,7 @@ pub fn random() -> u64 {
 }
 
 /// Waits.
+#[expect(clippy::cast_precision_loss, reason = "below 2^53")]
 pub async fn pause(millis: Millis) {
-    worker::Delay::from(Duration::from_millis(millis)).await;
+    let _ = Settled::new(glue::later(millis as f64)).await;
 }

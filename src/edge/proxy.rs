@@ -2,15 +2,15 @@
 
 use std::rc::Rc;
 
-use worker::js_sys::ArrayBuffer;
+use worker::Env;
 use worker::web_sys::{Request, Response};
-use worker::{Context, Env};
 
 use super::env::Settings;
-use super::inbound::{self, Target};
-use super::journey::{Journey, Last, words_of};
+use super::inbound::{self, Said, Target};
+use super::journey::{Journey, Last, Try, words_of};
 use super::platform::{now, pause};
 use super::store::Store;
+use super::task::{Context, apart};
 use super::tokens::{self, Who};
 use super::trail::{self, Asked, Step};
 use super::upstream::{Failure, Outgoing, Unsent};
@@ -18,7 +18,7 @@ use super::{alerts, objects, pool, respond, usage};
 use crate::balance::dialect;
 use crate::balance::error::Refusal;
 use crate::balance::gateway;
-use crate::balance::key::{EVERY_MODEL, KeyId};
+use crate::balance::key::{EVERY_MODEL, KeyId, Secret};
 use crate::balance::retry::Next;
 use crate::balance::route::ApiRoute;
 use crate::balance::token::Token;
@@ -27,7 +27,7 @@ use crate::balance::verdict::Verdict;
 /// Answers a request for a provider.
 pub async fn proxy(
     request: &Request,
-    method: &str,
+    said: &Said,
     api: ApiRoute,
     settings: &Settings,
     store: Store,
@@ -38,16 +38,16 @@ pub async fn proxy(
     let began = now();
     let mut trip = Trip::default();
     let answer = async {
-        let who = trip.who.insert(tokens::who(request, &api, settings, &store).await?);
-        let (target, outgoing) = prepare(request, method, &api, who.token(), settings, env).await?;
+        let who = trip.who.insert(tokens::who(request, said, &api, settings, &store).await?);
+        let (target, outgoing) = prepare(request, said, &api, who.token(), settings, env).await?;
         let target = trip.target.insert(target);
-        trip.stale = pool::ready(&store, &target.provider)
+        trip.stale = apart(pool::ready(&store, &target.provider))
             .await
             .inspect_err(|refusal| usage::request(target, Err(refusal)))?;
-        let only = objects::key_for(&store, target)
+        let only = apart(objects::key_for(&store, target))
             .await
             .inspect_err(|refusal| usage::request(target, Err(refusal)))?;
-        let mut journey = Journey::new(method, &api, target, only, settings, &store, ctx);
+        let mut journey = Journey::new(said.method(), &api, target, only, settings, &store, ctx);
         let answer = run(&mut journey, &outgoing).await;
         journey.settle();
         trip.steps = journey.take_steps();
@@ -69,8 +69,13 @@ pub async fn proxy(
             None => (api.provider.clone(), EVERY_MODEL.to_owned()),
         };
         let steps = core::mem::take(&mut trip.steps);
-        let asked =
-            Asked { at: began, token: who.name(), provider, model, method: method.to_owned() };
+        let asked = Asked {
+            at: began,
+            token: who.name(),
+            provider,
+            model,
+            method: said.method().to_owned(),
+        };
         trail::keep(asked, steps, status, refused);
     }
     behind(ctx, store, trip.target.map(|target| target.provider), trip.stale);
@@ -97,21 +102,20 @@ struct Trip<'t> {
 /// Everything before the first key: what is asked for, and where it goes.
 async fn prepare(
     request: &Request,
-    method: &str,
+    said: &Said,
     api: &ApiRoute,
     token: &Token,
     settings: &Settings,
     env: &Env,
 ) -> Result<(Target, Outgoing), Refusal> {
-    let body: Option<ArrayBuffer> = inbound::body_of(request, method, inbound::MAX_BODY).await?;
-    let content_type = request.headers().get("content-type").ok().flatten();
-    let target = inbound::target_of(token, method, content_type.as_deref(), api, body.as_ref())?;
+    let (method, length) = (said.method(), said.header("content-length"));
+    let body = inbound::body_announced(request, method, length, inbound::MAX_BODY).await?;
+    let content_type = said.header("content-type");
+    let target = inbound::target_of(token, method, content_type, api, body.as_ref())?;
     let base = settings.gateway_base(env).await?;
     let url = gateway::url(&base, &api.provider, &api.path, api.query.as_deref());
     let authorization = settings.gateway_authorization.as_deref();
-    let outgoing = Outgoing::new(request, url, body.as_ref(), authorization)
-        .map_err(|why| respond::thrown("request", &why))?;
-    Ok((target, outgoing))
+    Ok((target, Outgoing::new(said, url, body, authorization)))
 }
 
 /// Tries keys until there is an answer for the caller.
@@ -119,7 +123,7 @@ async fn run(journey: &mut Journey<'_>, outgoing: &Outgoing) -> Result<Response,
     let mut last = Last::Nothing;
     loop {
         let Some((key, secret)) = journey.next_key(&last).await? else {
-            return journey.give_up(last).await;
+            return apart(journey.give_up(last)).await;
         };
         last.discard();
         let mut attempt = journey.begin(key);
@@ -127,40 +131,62 @@ async fn run(journey: &mut Journey<'_>, outgoing: &Outgoing) -> Result<Response,
         journey.end(&mut attempt);
         let next;
         (last, next) = match sent {
-            Ok(response) if response.status() < 400 => {
-                match journey.inspect(response, &attempt).await {
+            Ok((status, response)) if status < 400 => {
+                let inspected = if journey.looks_into_successes() {
+                    apart(journey.inspect(response, &attempt)).await
+                } else {
+                    Ok(response)
+                };
+                match inspected {
                     Ok(response) => {
                         journey.succeeded(&attempt, &response);
-                        let response = journey.note_objects(&attempt, response).await;
-                        return Ok(respond::pass(response, journey.attempts()));
+                        let response = apart(journey.note_objects(&attempt, response)).await;
+                        return Ok(respond::pass(&response, journey.attempts()));
                     }
-                    Err((failure, verdict)) => {
-                        let next = journey.failed(&attempt, &secret, &failure, &verdict);
-                        (Last::failure(failure, secret, &verdict), next)
-                    }
+                    Err((failure, verdict)) => take(journey, &attempt, secret, failure, &verdict)?,
                 }
             }
-            Ok(response) => {
-                let failure = Failure::read(response).await;
-                let verdict = journey.classify(&attempt, &failure);
-                let next = journey.failed(&attempt, &secret, &failure, &verdict);
-                if let Verdict::Gateway { code } = verdict {
-                    let words = words_of(&failure.head, &secret);
-                    journey.refused_by_gateway(code, failure.status, &words);
-                    return Err(Refusal::gateway(code, &words));
-                }
-                (Last::failure(failure, secret, &verdict), next)
-            }
+            Ok((_, response)) => apart(refused(journey, &attempt, secret, response)).await?,
             Err(Unsent::BadKey) => (last, journey.unusable(&attempt)),
             Err(Unsent::Lost(why)) => (last.or_lost(why), journey.lost(&attempt)),
         };
         match next {
             Next::TryNext { after: 0 } => {}
             Next::TryNext { after } => pause(after).await,
-            Next::Return => return journey.pass(last).await,
-            Next::GiveUp => return journey.give_up(last).await,
+            Next::Return => return apart(journey.pass(last)).await,
+            Next::GiveUp => return apart(journey.give_up(last)).await,
         }
     }
+}
+
+/// Reads an answer that is not a success.
+async fn refused(
+    journey: &mut Journey<'_>,
+    attempt: &Try,
+    secret: Secret,
+    response: Response,
+) -> Result<(Last, Next), Refusal> {
+    let failure = Failure::read(response).await;
+    let verdict = journey.classify(attempt, &failure);
+    take(journey, attempt, secret, failure, &verdict)
+}
+
+/// Takes an answer that is not a success, with its verdict.
+#[inline(never)]
+fn take(
+    journey: &mut Journey<'_>,
+    attempt: &Try,
+    secret: Secret,
+    failure: Failure,
+    verdict: &Verdict,
+) -> Result<(Last, Next), Refusal> {
+    let next = journey.failed(attempt, &secret, &failure, verdict);
+    if let Verdict::Gateway { code } = *verdict {
+        let words = words_of(&failure.head, &secret);
+        journey.refused_by_gateway(code, failure.status, &words);
+        return Err(Refusal::gateway(code, &words));
+    }
+    Ok((Last::failure(failure, secret, verdict), next))
 }
 
 /// What is left to do behind the answer.

@@ -1,8 +1,9 @@
 //! Answers: the upstream's, passed through, and our own.
 
-use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::wasm_bindgen::JsValue;
 use worker::web_sys::{Headers, Request, Response, ResponseInit};
 
+use super::glue;
 use super::upstream::Failure;
 use crate::balance::Millis;
 use crate::balance::dialect::{self, Dialect};
@@ -19,20 +20,8 @@ const NOT_PASSED: [&str; 2] = ["set-cookie", "strict-transport-security"];
 
 /// An upstream success: the same status, headers and body, the body untouched.
 #[must_use]
-pub fn pass(response: Response, attempts: u32) -> Response {
-    if response.status() == 101 {
-        return response; // a WebSocket cannot be rewrapped
-    }
-    // A fetched answer's headers are read-only; an answer made from it has the same native body
-    // and its own headers.
-    let body = response.body();
-    let rewrapped = Response::new_with_opt_readable_stream_and_init(
-        body.as_ref(),
-        response.unchecked_ref::<ResponseInit>(),
-    );
-    let Ok(rewrapped) = rewrapped else { return response };
-    decorate(&rewrapped.headers(), attempts);
-    rewrapped
+pub fn pass(response: &Response, attempts: u32) -> Response {
+    glue::pass(response, attempts)
 }
 
 /// An upstream failure: its own status, headers and body, without the key. `retry_after` in

@@ -12,11 +12,12 @@ use worker::web_sys::Request;
 
 use super::admin::session;
 use super::env::Settings;
-use super::inbound;
+use super::inbound::{self, Said};
 use super::platform::now;
 use super::respond::log;
 use super::store::tokens::TokenRow;
 use super::store::{LONG_PATIENCE, Store};
+use super::task::apart;
 use crate::balance::error::{Kind, Refusal};
 use crate::balance::key::hex;
 use crate::balance::limit::Counter;
@@ -106,17 +107,18 @@ impl Who<'_> {
 /// When nobody is let in by what it presents.
 pub async fn who<'t>(
     request: &Request,
+    said: &Said,
     api: &ApiRoute,
     settings: &'t Settings,
     store: &Store,
 ) -> Result<Who<'t>, Refusal> {
-    let refusal = match inbound::token_of(&settings.tokens, request, api, now()) {
+    let refusal = match inbound::token_of(&settings.tokens, said, api, now()) {
         Ok(token) => return Ok(Who::Setting(token)),
         Err(refusal) => refusal,
     };
     match refusal.kind {
         Kind::NoToken => session::of_page(request, settings).map(Who::Page).ok_or(refusal),
-        Kind::UnknownToken => match admit(store, inbound::presented(request, api)).await? {
+        Kind::UnknownToken => match apart(admit(store, inbound::presented(said, api))).await? {
             Some((id, token)) => Ok(Who::Client(id, token)),
             None => Err(refusal),
         },
@@ -130,7 +132,7 @@ pub async fn who<'t>(
 /// When it is one, but expired, disabled or over a limit, or D1 does not answer.
 async fn admit(
     store: &Store,
-    presented: impl Iterator<Item = String>,
+    presented: impl Iterator<Item = &str>,
 ) -> Result<Option<(u64, Rc<Token>)>, Refusal> {
     for text in presented {
         let text = text.trim();

@@ -1,90 +1,85 @@
 //! Builds and sends one attempt, and reads an answer that failed.
 
-use worker::js_sys::{self, Array, ArrayBuffer, Uint8Array};
+use worker::js_sys::{self, ArrayBuffer, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::wasm_bindgen_futures::{JsFuture, spawn_local};
-use worker::web_sys::{
-    Headers, ReadableStreamDefaultReader, Request, RequestInit, RequestRedirect, Response,
-    WorkerGlobalScope,
-};
+use worker::web_sys::{Headers, ReadableStreamDefaultReader, Response};
 
+use super::glue;
+use super::inbound::{PROTOCOLS, Said};
+use super::task::{Settled, detach, settled};
 use crate::balance::classify::MAX_ERROR_BODY;
 use crate::balance::key::Secret;
-use crate::balance::provider::{self, Provider};
+use crate::balance::provider::Provider;
 use crate::balance::token;
 
 /// The longest error body that is passed on, in bytes. Longer ones are cut: nobody reads them.
 const LONGEST_ERROR_BODY: usize = 4 * 1024 * 1024;
 
-/// Where a socket's client names the protocols it speaks.
-const PROTOCOLS: &str = "sec-websocket-protocol";
-
-/// A client's request, ready to be sent with any key.
+/// A request, ready to be sent with any key.
 pub struct Outgoing {
+    /// Empty for a client's request: then method and headers are those of the task's own request.
+    method: &'static str,
     url: String,
-    init: RequestInit,
-    headers: Headers,
+    /// Headers that are set besides, as [`glue::send`] takes them: a line break, a name, a line break,
+    /// a value, and so on.
+    headers: String,
+    body: Option<ArrayBuffer>,
 }
 
 impl Outgoing {
-    /// Takes from the client's request what may go on: no credential, no cookie, nothing about where
-    /// the client is, and of the `cf-aig-*` headers only those that a client may choose.
-    ///
-    /// # Errors
-    /// What the platform throws for a header that it does not take.
+    /// The client's request. Of its headers go on what [`crate::balance::provider::forwards`] lets:
+    /// no credential, no cookie, nothing about where the client is, and of the `cf-aig-*` headers
+    /// only those that a client may choose.
+    #[must_use]
     pub fn new(
-        request: &Request,
+        said: &Said,
         url: String,
-        body: Option<&ArrayBuffer>,
+        body: Option<ArrayBuffer>,
         gateway_authorization: Option<&str>,
-    ) -> Result<Self, JsValue> {
-        let headers = Headers::new_with_headers(&request.headers())?;
-        // One crossing for all the names instead of one each.
-        let names = String::from(Array::from(&headers.keys()).join("\n"));
-        for name in names.lines().filter(|name| !provider::forwards(name)) {
-            headers.delete(name)?;
-        }
+    ) -> Self {
+        let mut outgoing = Self::of_ours("", url, &[], gateway_authorization);
+        outgoing.body = body;
         // A socket is asked for anew at every hop; its frames never come through here.
-        if request.headers().get("upgrade")?.is_some_and(|to| to.eq_ignore_ascii_case("websocket"))
-        {
-            headers.set("upgrade", "websocket")?;
-            let list = request.headers().get(PROTOCOLS)?.unwrap_or_default();
-            let (_, others) = token::from_subprotocols(&list);
+        if said.header("upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket")) {
+            outgoing.set("upgrade", "websocket");
+            let (_, others) = token::from_subprotocols(said.header(PROTOCOLS).unwrap_or_default());
             if !others.is_empty() {
-                headers.set(PROTOCOLS, &others.join(", "))?;
+                outgoing.set(PROTOCOLS, &others.join(", "));
             }
         }
-        let outgoing = Self::of_ours(&request.method(), url, headers, gateway_authorization)?;
-        outgoing.init.set_signal(Some(&request.signal())); // the caller's hanging up ends it
-        if let Some(body) = body {
-            outgoing.init.set_body(body);
-        }
-        Ok(outgoing)
+        outgoing
     }
 
     /// A request of our own, without a body, with these headers besides those that the gateway wants.
-    ///
-    /// # Errors
-    /// What the platform throws for a header that it does not take.
+    #[must_use]
     pub fn of_ours(
-        method: &str,
+        method: &'static str,
         url: String,
-        headers: Headers,
+        headers: &[(&str, &str)],
         gateway_authorization: Option<&str>,
-    ) -> Result<Self, JsValue> {
-        headers.set("cf-aig-max-attempts", "1")?; // we retry, with another key
-        headers.set("cf-aig-no-wholesale", "true")?; // a lost key is never billed to Cloudflare credits
-        if let Some(authorization) = gateway_authorization {
-            headers.set("cf-aig-authorization", authorization)?;
+    ) -> Self {
+        let mut outgoing = Self { method, url, headers: String::new(), body: None };
+        for (name, value) in headers {
+            outgoing.set(name, value);
         }
-        let init = RequestInit::new();
-        init.set_method(method);
-        init.set_headers(&headers);
-        init.set_redirect(RequestRedirect::Manual); // a key never follows a Location
-        Ok(Self { url, init, headers })
+        outgoing.set("cf-aig-max-attempts", "1"); // we retry, with another key
+        outgoing.set("cf-aig-no-wholesale", "true"); // a lost key is never billed to Cloudflare credits
+        if let Some(authorization) = gateway_authorization {
+            outgoing.set("cf-aig-authorization", authorization);
+        }
+        outgoing
     }
 
-    /// Sends it with a key.
+    /// Neither has a line break: they are ours, or come from a header.
+    fn set(&mut self, name: &str, value: &str) {
+        for text in [name, value] {
+            self.headers.push('\n');
+            self.headers.push_str(text);
+        }
+    }
+
+    /// Sends it with a key. The caller's hanging up ends it: the runtime ends with a request all that
+    /// belongs to it. Gives the status with the answer.
     ///
     /// # Errors
     /// When there is no answer.
@@ -93,17 +88,15 @@ impl Outgoing {
         provider: &Provider,
         path: &str,
         secret: &Secret,
-    ) -> Result<Response, Unsent> {
+    ) -> Result<(u16, Response), Unsent> {
         if !secret.fits_header() {
             return Err(Unsent::BadKey);
         }
         let (name, value) = provider.credential(path, secret.expose());
-        self.headers.set(name, &value).map_err(|_| Unsent::BadKey)?;
-        let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
-        let answer = JsFuture::from(scope.fetch_with_str_and_init(&self.url, &self.init)).await;
-        // The next key may go into another header.
-        let _ = self.headers.delete(name);
-        answer.map(JsCast::unchecked_into).map_err(|why| Unsent::Lost(format!("{why:?}")))
+        let lines = [&self.url, "\n", name, "\n", &value, &self.headers].concat();
+        let answer = Settled::new(glue::send(self.method, &lines, self.body.as_ref())).await;
+        let (status, response) = answer.map_err(|why| Unsent::Lost(format!("{why:?}")))?;
+        Ok((u16::try_from(status).unwrap_or_default(), response.unchecked_into()))
     }
 }
 
@@ -180,8 +173,8 @@ impl Failure {
     pub fn discard(&mut self) {
         if let Some(reader) = self.rest.take() {
             // It may reject when the connection is gone already; there is nobody to tell.
-            let cancelled = JsFuture::from(reader.cancel());
-            spawn_local(async move { drop(cancelled.await) });
+            let cancelled = reader.cancel();
+            detach(async move { drop(settled(&cancelled).await) });
         }
     }
 }
@@ -193,7 +186,7 @@ impl Failure {
 pub async fn read_chunk(
     reader: &ReadableStreamDefaultReader,
 ) -> Result<Option<Uint8Array>, JsValue> {
-    let read = JsFuture::from(reader.read()).await?;
+    let read = settled(&reader.read()).await?;
     let value = js_sys::Reflect::get(&read, &JsValue::from_str("value"))?;
     Ok(value.dyn_into().ok())
 }

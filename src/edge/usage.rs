@@ -4,13 +4,13 @@
 use core::cell::RefCell;
 use std::rc::Rc;
 
-use worker::Context;
 use worker::web_sys::Response;
 
 use super::inbound::Target;
 use super::platform::{now, pause};
 use super::respond::log;
 use super::store::{LONG_PATIENCE, Store};
+use super::task::Context;
 use crate::balance::error::{Kind, Refusal};
 use crate::balance::key::KeyId;
 use crate::balance::usage::{End, Ledger, Outcome, Plan};

@@ -13,6 +13,7 @@ pub mod probes;
 pub mod tokens;
 pub mod usage;
 
+use core::cell::LazyCell;
 use core::pin::pin;
 use std::rc::Rc;
 
@@ -21,7 +22,7 @@ use futures_util::future::{Either, select};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use worker::wasm_bindgen::JsValue;
-use worker::{D1Database, D1PreparedStatement, D1Result};
+use worker::{D1Database, D1PreparedStatement, D1Result, Env};
 
 use crate::balance::error::Refusal;
 use crate::balance::key::{Cooling, Key, KeyId, Secret, Source, State};
@@ -50,9 +51,12 @@ pub const OVERLAP: Millis = 30 * SECOND;
 /// D1, for one request.
 #[derive(Clone)]
 pub struct Store {
-    d1: Option<Rc<D1Database>>,
+    d1: Rc<LazyCell<Option<D1Database>, Find>>,
     patience: Millis,
 }
+
+/// Looks for the binding.
+type Find = Box<dyn FnOnce() -> Option<D1Database>>;
 
 /// How long D1 may take. It usually answers in some 10 ms, but stalls of 25 s were seen; nobody waits
 /// that long for a key.
@@ -140,17 +144,24 @@ impl Store {
     /// `None` when the binding is missing; every call then fails with a sentence that says so.
     #[must_use]
     pub fn new(d1: Option<D1Database>) -> Self {
-        Self { d1: d1.map(Rc::new), patience: PATIENCE }
+        Self { d1: Rc::new(LazyCell::new(Box::new(|| d1))), patience: PATIENCE }
+    }
+
+    /// The binding `DB`, looked for when it is needed: most requests do not.
+    #[must_use]
+    pub fn of(env: &Env) -> Self {
+        let env = env.clone();
+        Self { d1: Rc::new(LazyCell::new(Box::new(move || env.d1("DB").ok()))), patience: PATIENCE }
     }
 
     /// The same D1, with another patience.
     #[must_use]
     pub fn patient(&self, patience: Millis) -> Self {
-        Self { d1: self.d1.clone(), patience }
+        Self { d1: Rc::clone(&self.d1), patience }
     }
 
     fn d1(&self) -> Result<&D1Database, Refusal> {
-        self.d1.as_deref().ok_or_else(|| failed("the binding DB is missing"))
+        self.d1.as_ref().as_ref().ok_or_else(|| failed("the binding DB is missing"))
     }
 
     fn statement(&self, sql: &str, values: &[JsValue]) -> Result<D1PreparedStatement, Refusal> {
