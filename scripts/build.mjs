@@ -36,10 +36,15 @@ const FEATURES = [
   'simd',
 ];
 
+const inputsNow = () => `${PROFILE} ${hashOf(...INPUTS)}`;
+
+/** Whether build/ is made of what is there now. */
+export const isBuilt = (inputs = inputsNow()) => isStamped(STAMP, inputs) && OUTPUTS.every((file) => existsSync(inRoot(file)));
+
 /** Resolves to whether there was anything to do. */
 export async function build() {
-  const inputs = `${PROFILE} ${hashOf(...INPUTS)}`;
-  if (isStamped(STAMP, inputs) && OUTPUTS.every((file) => existsSync(inRoot(file)))) return false;
+  const inputs = inputsNow();
+  if (isBuilt(inputs)) return false;
   const { toolchain, tools } = await setup();
   unstamp(STAMP);
   const pageFolder = await step('Building the page', '2 seconds', page);
