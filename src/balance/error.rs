@@ -25,6 +25,8 @@ pub struct Refusal {
     pub log: Option<String>,
     /// Seconds after which the same request may succeed.
     pub retry_after: Option<u64>,
+    /// It is in the log already.
+    pub told: bool,
 }
 
 /// The outcomes. They are few on purpose: a caller that is a program tells them apart by
@@ -133,7 +135,7 @@ const MAX_ECHO: usize = 100;
 impl Refusal {
     /// A refusal of this kind with this message.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Refusal { kind, message: message.into(), log: None, retry_after: None }
+        Refusal { kind, message: message.into(), log: None, retry_after: None, told: false }
     }
 
     /// Adds what only the log may know.

@@ -29,6 +29,8 @@
 //! | [`object`] | which key must serve a request, since it holds what the request names? |
 //! | [`gateway`] | where is the AI Gateway? |
 //! | [`usage`] | how much was used? |
+//! | [`metrics`] | how does Prometheus read that? |
+//! | [`webhook`] | what is the operator told, and when? |
 
 pub mod classify;
 pub mod clock;
@@ -39,6 +41,7 @@ pub mod health;
 pub mod import;
 pub mod key;
 pub mod limit;
+pub mod metrics;
 pub mod model;
 pub mod object;
 pub mod paste;
@@ -54,6 +57,7 @@ pub mod snapshot;
 pub mod token;
 pub mod usage;
 pub mod verdict;
+pub mod webhook;
 
 /// A point in time: milliseconds since the Unix epoch. Exact in a JavaScript number and in D1.
 pub type Millis = u64;

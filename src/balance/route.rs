@@ -17,6 +17,8 @@ pub enum Route<'a> {
     Preflight,
     /// `/healthz`.
     Health,
+    /// `/metrics`.
+    Metrics,
     /// The administrator's page.
     Page,
     /// `/favicon.ico` or `/favicon.svg`.
@@ -86,6 +88,7 @@ pub fn route<'a>(method: &str, path_and_query: &'a str) -> Result<Route<'a>, Ref
     match path {
         "" | "index.html" => Ok(Route::Page),
         "healthz" => Ok(Route::Health),
+        "metrics" => Ok(Route::Metrics),
         "favicon.ico" | "favicon.svg" => Ok(Route::Favicon),
         _ => match forgotten_api(path) {
             Some(refusal) => Err(refusal),

@@ -10,7 +10,7 @@ use super::respond::log;
 use super::store::Store;
 use super::store::probes::Suspect;
 use super::upstream::{self, Failure, Unsent};
-use super::usage;
+use super::{usage, webhook};
 use crate::balance::classify::{self, Answer};
 use crate::balance::error::Refusal;
 use crate::balance::key::EVERY_MODEL;
@@ -33,6 +33,10 @@ pub async fn run(env: &Env) {
     usage::flush(&store).await;
     told("nothing pruned", store.prune(now()).await);
     told("no usage pruned", store.prune_usage(now()).await);
+    // Before keys are asked about: what is blocked now is not yet known to be blocked still.
+    if let Some(webhook) = &settings.webhook {
+        told("webhook", webhook::run(webhook, &store).await);
+    }
     told("objects not pruned", store.prune_objects(slice_of(now()), now()).await);
     told("blocked keys not asked about", probe_blocked(&store, &settings, env).await);
 }
@@ -55,6 +59,11 @@ async fn probe_blocked(store: &Store, settings: &Settings, env: &Env) -> Result<
     }
     let restored = answers.iter().any(|(_, outcome, ..)| *outcome == Outcome::Restore);
     store.write_probes(&answers, now()).await?;
+    for (suspect, outcome, status, _) in &answers {
+        if *outcome == Outcome::Restore {
+            super::log::restored(suspect.id.0, &suspect.provider, *status);
+        }
+    }
     if restored {
         pool::expire();
     }

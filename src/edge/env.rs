@@ -14,8 +14,9 @@ use crate::balance::gateway;
 use crate::balance::health::{DEFAULT_CONSECUTIVE_429_THRESHOLD, Policy};
 use crate::balance::problem::Problem;
 use crate::balance::retry::DEFAULT_MAX_ATTEMPTS;
-use crate::balance::token::{self, Tokens};
+use crate::balance::token::{self, Scope, Token, Tokens};
 use crate::balance::usage::DEFAULT_INTERVAL;
+use crate::balance::webhook::Webhook;
 
 /// `USAGE_FLUSH_SECONDS` when it is not set.
 #[expect(clippy::cast_possible_truncation, reason = "60")]
@@ -41,6 +42,12 @@ pub struct Settings {
     pub policy: Policy,
     /// `SESSION_SECRET`: goes into the signature of sessions.
     pub session_secret: String,
+    /// `METRICS_TOKEN`: may read `/metrics` and nothing else.
+    pub metrics_tokens: Tokens,
+    /// `WEBHOOK_URL` and what belongs to it.
+    pub webhook: Option<Webhook>,
+    /// `LOG` is `debug`: requests that were served are in the log too.
+    pub log_all: bool,
     /// Settings that cannot be what was meant.
     pub problems: Vec<Problem>,
 }
@@ -83,6 +90,7 @@ impl Settings {
         let max_attempts = number("MAX_ATTEMPTS", DEFAULT_MAX_ATTEMPTS);
         super::usage::configure(number("USAGE_FLUSH_SECONDS", USAGE_FLUSH_SECONDS));
         let threshold = number("CONSECUTIVE_429_THRESHOLD", DEFAULT_CONSECUTIVE_429_THRESHOLD);
+        let min_usable = number("WEBHOOK_MIN_USABLE", 1);
         let mut switch = |name: &str| match text(name).as_deref() {
             None | Some("off" | "false" | "0") => false,
             Some("on" | "true" | "1") => true,
@@ -102,12 +110,25 @@ impl Settings {
             text("AI_GATEWAY").as_deref(),
         );
         problems.extend(gateway.as_ref().err().map(|why| Problem::new("gateway", why.clone())));
+        let mut metrics_tokens = Tokens::default();
+        if let Some(token) = text("METRICS_TOKEN") {
+            metrics_tokens.push(Token::new(token::digest(&token), Scope::default(), None));
+        }
+        let webhook = text("WEBHOOK_URL").and_then(|url| {
+            let (kind, chat) = (text("WEBHOOK_KIND"), text("WEBHOOK_CHAT_ID"));
+            Webhook::new(&url, kind.as_deref(), chat.as_deref(), min_usable)
+                .inspect_err(|why| problems.push(Problem::new("webhook", why.clone())))
+                .ok()
+        });
         Self {
             tokens,
             gateway,
             gateway_name: gateway::name(text("AI_GATEWAY").as_deref()),
             gateway_authorization: text("AI_GATEWAY_TOKEN").map(|token| format!("Bearer {token}")),
             session_secret: text("SESSION_SECRET").unwrap_or_default(),
+            metrics_tokens,
+            webhook,
+            log_all: text("LOG").is_some_and(|level| level.eq_ignore_ascii_case("debug")),
             max_attempts,
             check_streams,
             retry_empty,

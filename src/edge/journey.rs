@@ -14,7 +14,7 @@ use super::store::{Recorded, Store};
 use super::task::{Context, apart};
 use super::trail::Step;
 use super::upstream::Failure;
-use super::{alerts, pool, respond, usage};
+use super::{alerts, log, pool, respond, usage};
 use crate::balance::classify::{self, Answer};
 use crate::balance::error::Refusal;
 use crate::balance::health::{self, Attempt, Policy};
@@ -528,13 +528,9 @@ impl Target {
     /// Applies a change to the snapshot at once and keeps it for D1.
     fn record(&self, change: Change, at: Millis, status: u16, message: String) {
         pool::with(&self.provider, |snapshot| snapshot.apply(&change, at));
-        pool::record(Recorded {
-            change,
-            at,
-            provider: self.provider.clone(),
-            model: self.model.clone(),
-            status,
-            message,
-        });
+        let (provider, model) = (self.provider.clone(), self.model.clone());
+        let recorded = Recorded { change, at, provider, model, status, message };
+        log::key(&recorded);
+        pool::record(recorded);
     }
 }

@@ -17,6 +17,9 @@
 //! | [`tokens`] | clients' tokens that were made in the page |
 //! | [`trail`] | clients' requests that failed lately |
 //! | [`alerts`] | trouble that concerns no one key |
+//! | [`metrics`] | `/metrics` |
+//! | [`webhook`] | tells the operator of the pool |
+//! | [`log`] | what the Worker writes into its log |
 //! | [`cron`] | the scheduled work |
 //! | [`platform`] | clock, randomness, timers |
 //! | [`task`] | the executor |
@@ -34,6 +37,8 @@ pub mod glue;
 pub mod inbound;
 pub mod inspect;
 pub mod journey;
+pub mod log;
+pub mod metrics;
 pub mod objects;
 pub mod platform;
 pub mod pool;
@@ -45,6 +50,7 @@ pub mod tokens;
 pub mod trail;
 pub mod upstream;
 pub mod usage;
+pub mod webhook;
 
 use std::rc::Rc;
 
@@ -82,6 +88,7 @@ async fn elsewhere(
     let result = match route {
         Ok(Route::Preflight) => respond::preflight(request),
         Ok(Route::Health) => Ok(admin::health(env).await),
+        Ok(Route::Metrics) => metrics::answer(request, said.method(), settings, env).await,
         Ok(Route::Page) => admin::page::serve(request),
         Ok(Route::Favicon) => Ok(respond::make(204, &[], "")),
         Ok(Route::Admin(path)) => {

@@ -14,7 +14,7 @@ use super::task::{Context, apart};
 use super::tokens::{self, Who};
 use super::trail::{self, Asked, Step};
 use super::upstream::{Failure, Outgoing, Unsent};
-use super::{alerts, objects, pool, respond, usage};
+use super::{alerts, log, objects, pool, respond, usage};
 use crate::balance::dialect;
 use crate::balance::error::Refusal;
 use crate::balance::gateway;
@@ -57,12 +57,20 @@ pub async fn proxy(
         usage::request(target, answer.as_ref());
         answer
     };
-    let answer = answer.await;
+    let mut answer = answer.await;
     usage::behind(ctx, &store);
     let (status, refused) = match &answer {
         Ok(response) => (response.status(), None),
         Err(refusal) => (refusal.status(), Some(refusal.kind)),
     };
+    if status >= 400 || settings.log_all {
+        let refusal = answer.as_mut().err().map(|refusal| {
+            refusal.told = true;
+            &*refusal
+        });
+        let attempts = trip.steps.len() + usize::from(status < 400);
+        log::request(trip.target.as_ref(), &api.provider, status, refusal, attempts, began);
+    }
     if let Some(who) = trip.who.as_ref().filter(|_| status >= 400) {
         let (provider, model) = match &trip.target {
             Some(target) => (target.provider.clone(), target.model.clone()),

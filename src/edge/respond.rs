@@ -80,8 +80,8 @@ pub fn show(response: &Response, key: Option<(KeyId, String)>, attempts: u32, ms
 /// Our own error in the caller's dialect, and a line in the log if it holds something for us.
 #[must_use]
 pub fn refuse(dialect: Dialect, refusal: &Refusal) -> Response {
-    if refusal.log.is_some() {
-        log("refused", &refusal.to_string());
+    if !refusal.told {
+        super::log::refused(refusal);
     }
     let headers = [("content-type", dialect::content_type(dialect)), ("cache-control", "no-store")];
     let response = make(refusal.status(), &headers, &dialect::body(dialect, refusal));
@@ -147,7 +147,7 @@ fn bare(why: &str) -> Response {
 
 /// One line in the Worker's log. Must not hold a key, a token or a body.
 pub fn log(what: &str, why: &str) {
-    worker::console_log!("{}", serde_json::json!({ "what": what, "why": why }));
+    super::log::trouble(what, why);
 }
 
 /// Turns what the platform threw into a refusal.

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use worker::web_sys::Response;
 
 use super::inbound::Target;
+use super::log;
 use super::platform::{now, pause};
-use super::respond::log;
 use super::store::{LONG_PATIENCE, Store};
 use super::task::Context;
 use crate::balance::error::{Kind, Refusal};
@@ -81,7 +81,7 @@ pub async fn flush(store: &Store) {
         }
         Err(refusal) => {
             ledger.put_back(batch);
-            log("usage not written", &refusal.to_string());
+            log::trouble("usage not written", &refusal.to_string());
         }
     });
 }

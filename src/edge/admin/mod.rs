@@ -10,6 +10,7 @@
 //! | [`ask`] | `keys/test`, `keys/{id}/test` |
 //! | [`tokens`] | `tokens` |
 //! | [`history`] | `events`, `requests` |
+//! | [`webhook`] | `webhook/test` |
 //! | [`fields`], [`fault`] | what was sent, and what is wrong with it |
 //!
 //! Only tokens without any limit are let in, or browsers that signed in with one. A key's text leaves
@@ -26,6 +27,7 @@ pub mod page;
 mod paste;
 pub mod session;
 mod tokens;
+mod webhook;
 
 use serde_json::{Value, json};
 use web_sys::UrlSearchParams;
@@ -123,6 +125,7 @@ impl Call<'_> {
             ("POST", "tokens") => self.make_token().await,
             ("GET", "events") => self.events().await,
             ("GET", "requests") => self.requests().await,
+            ("POST", "webhook/test") => self.test_webhook().await,
             (_, "session") => Err(Fault::method("GET, POST, DELETE")),
             (_, "settings" | "overview" | "providers" | "events" | "requests") => {
                 Err(Fault::method("GET"))
@@ -131,7 +134,7 @@ impl Call<'_> {
             (
                 _,
                 "export" | "keys/search" | "keys/ids" | "keys/preview" | "keys/actions"
-                | "keys/undo" | "keys/test",
+                | "keys/undo" | "keys/test" | "webhook/test",
             ) => Err(Fault::method("POST")),
             _ => self.one(method, path).await,
         }

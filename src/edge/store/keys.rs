@@ -266,7 +266,7 @@ impl Selection {
 const COOLS: &str = "EXISTS (SELECT 1 FROM coolings c WHERE c.key_id = k.id AND c.until > ?1)";
 
 /// The state as the page shows it.
-fn shown_state() -> String {
+pub(super) fn shown_state() -> String {
     format!("CASE WHEN k.state = 'ready' AND {COOLS} THEN 'cooling' ELSE k.state END")
 }
 

@@ -2,8 +2,8 @@
 //!
 //! This file has what serves requests: reading a provider's keys, and writing what happened to
 //! them. [`keys`], [`overview`] and [`history`] have what the admin API needs, [`tokens`] clients'
-//! tokens, [`probes`] what the cron does about blocked keys, [`usage`] the roll-ups, [`objects`] which
-//! key holds what.
+//! tokens, [`probes`] what the cron does about blocked keys, [`usage`] the roll-ups, [`watch`] what
+//! metrics and the webhook read, [`objects`] which key holds what.
 
 pub mod history;
 pub mod keys;
@@ -12,6 +12,7 @@ pub mod overview;
 pub mod probes;
 pub mod tokens;
 pub mod usage;
+pub mod watch;
 
 use core::cell::LazyCell;
 use core::pin::pin;
