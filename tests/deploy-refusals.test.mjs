@@ -41,6 +41,13 @@ describe('who deploys', { concurrency: 2 }, () => {
     assert.equal(script(other), undefined);
   });
 
+  test('a token that belongs to the account, not to a user, is one as well', async () => {
+    const { account, deploy } = await migrated(world());
+    const owned = { CLOUDFLARE_API_TOKEN: cloudflare.token({ accounts: [account.id], owned: true }) };
+    await succeeds(deploy({ ...owned, args: ['--dry-run'] }));
+    await succeeds(deploy({ ...owned, CLOUDFLARE_ACCOUNT_ID: account.id }));
+  });
+
   test('each missing permission is named', async () => {
     const cases = [
       ['workers:read', 'Account / Workers Scripts / Edit'],

@@ -77,10 +77,10 @@ export class FakeCloudflare {
   }
 
   /** A token with all rights on these accounts (else on all), but for those it lacks. */
-  token({ lacks = [], accounts, active = true } = {}) {
+  token({ lacks = [], accounts, active = true, owned = false } = {}) {
     for (const right of lacks) assert.ok(RIGHTS.includes(right), right);
     const token = randomBytes(20).toString('hex');
-    this.tokens.set(token, { rights: RIGHTS.filter((right) => !lacks.includes(right)), accounts, active });
+    this.tokens.set(token, { rights: RIGHTS.filter((right) => !lacks.includes(right)), accounts, active, owned });
     return token;
   }
 
@@ -159,6 +159,8 @@ export class FakeCloudflare {
   async answer(call, headers, body) {
     const token = this.signedIn(headers);
     const { path, method } = call;
+    // A token that belongs to an account is unknown where users' tokens are.
+    if (token.owned && path.startsWith('/user')) return refuse(401, 1000, 'Invalid API Token');
     if (path === '/user/tokens/verify') return { id: 'x', status: token.active ? 'active' : 'disabled' };
     const mine = [...this.accounts.values()].filter(({ id }) => !token.accounts || token.accounts.includes(id));
     if (path === '/user' && method === 'GET') return { id: 'u', email: 'someone@example.com' };
@@ -172,7 +174,7 @@ export class FakeCloudflare {
     if (!accountId) return this.unknown(call);
     const account = mine.find(({ id }) => id === accountId);
     if (!account) return refuse(403, 10000, 'Authentication error');
-    if (rest === '/tokens/verify') return refuse(401, 1000, 'Invalid API Token');
+    if (rest === '/tokens/verify') return token.owned ? { id: 'x', status: 'active' } : refuse(401, 1000, 'Invalid API Token');
     for (const [prefix, right, handle] of [
       ['/d1/database', 'd1', this.d1],
       ['/ai-gateway/gateways', 'gateway', this.gateway],

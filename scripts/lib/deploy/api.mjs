@@ -21,6 +21,8 @@ export const TOKENS_PAGE = 'https://dash.cloudflare.com/profile/api-tokens';
 /** Authentication error, account without access to D1, headers that are no sign-in. */
 const REFUSALS = [10000, 7403, 6003, 9106, 9109];
 const NO_SUCH_ACCOUNT = 7003;
+/** No such Worker (or no subdomain yet), service, database. */
+const ABSENCES = [10007, 10090, 7404];
 
 /** An answer that is no success. `codes` are Cloudflare's own. */
 export class ApiError extends Error {
@@ -38,7 +40,8 @@ export class ApiError extends Error {
   }
 
   get missing() {
-    return this.status === 404 && !this.codes.includes(NO_SUCH_ACCOUNT);
+    if (this.codes.includes(NO_SUCH_ACCOUNT)) return false;
+    return this.status === 404 || this.codes.some((code) => ABSENCES.includes(code));
   }
 }
 
