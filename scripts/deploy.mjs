@@ -4,7 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
-import { Api, PERMISSIONS, needing } from './lib/deploy/api.mjs';
+import { Api, needing, wranglerNeeding } from './lib/deploy/api.mjs';
 import { ask, canAsk } from './lib/deploy/ask.mjs';
 import { backUp, backupsOf, bookmarkOf, createDatabase, lookAtDatabase, migrate, takenOver } from './lib/deploy/database.mjs';
 import { createGateway, lookAtGateway } from './lib/deploy/gateway.mjs';
@@ -12,7 +12,7 @@ import { request } from './lib/deploy/net.mjs';
 import { USAGE, blank, readOptions } from './lib/deploy/options.mjs';
 import { databaseLeft, gatewayLeft, rollbackCommands, sayEnd, sayPlan, sayRollback, sayTakenOver } from './lib/deploy/report.mjs';
 import { chooseSecrets, writeCopy } from './lib/deploy/secrets.mjs';
-import { DEFAULT_NAME, chooseVars, configPath, isUpgrading, noteUpgrade, readToml, upgradeTold, writeConfig } from './lib/deploy/settings.mjs';
+import { DEFAULT_NAME, chooseVars, configPath, readNote, readToml, removeNote, writeConfig, writeNote } from './lib/deploy/settings.mjs';
 import { chooseAccount, requireAlive, signIn } from './lib/deploy/signin.mjs';
 import { lookAtSubdomain, lookAtWorker, registerSubdomain, requireOurs } from './lib/deploy/worker.mjs';
 import { main } from './lib/main.mjs';
@@ -20,7 +20,6 @@ import { npmPackages } from './lib/npm.mjs';
 import { inRoot } from './lib/paths.mjs';
 import { bold, fail, say, step } from './lib/say.mjs';
 import { scratch } from './lib/scratch.mjs';
-import { wrangler } from './lib/wrangler.mjs';
 import { build } from './build.mjs';
 
 const HEALTHY_MS = 90_000;
@@ -64,7 +63,7 @@ async function ensureSubdomain(plan, options) {
 }
 
 /** Code, secrets, variables and the cron trigger, in one upload. */
-async function upload({ secrets }, config) {
+async function upload({ api, secrets }, config) {
   const args = ['deploy', '--config', config];
   // Its owner's alone, and gone as soon as wrangler is done; what a killed run leaves, the next removes.
   const file = scratch('secrets.json');
@@ -73,10 +72,7 @@ async function upload({ secrets }, config) {
       writeFileSync(file, JSON.stringify(secrets.upload), { mode: 0o600 });
       args.push('--secrets-file', file);
     }
-    await wrangler(
-      args,
-      `The Worker could not be uploaded: see above, and run this again. (A token needs the permission ${PERMISSIONS.workers} for it.)`,
-    );
+    await wranglerNeeding('workers', 'upload Workers', api, args, 'The Worker could not be uploaded: see above, and run this again.');
   } finally {
     rmSync(file, { force: true });
   }
@@ -129,15 +125,16 @@ async function carryOut(plan, options) {
   const vars = { ...plan.vars, ...secrets.vars, DEPLOYMENT: deployment };
   writeConfig(plan.toml, { account: account.id, name, database, vars, keepVars: worker.kind !== 'original', file: config });
 
-  let backup;
-  let bookmark;
+  // What a run that was interrupted has noted still holds, but for a database that it did not come to change.
+  const note = { version: worker.version, ...(database.kind === 'original' ? {} : readNote(config)) };
   if (database.kind === 'original') {
-    backup = await step('Exporting the database', '', () => backUp(database, config));
-    noteUpgrade(config);
+    note.takesOver = true;
+    note.backup = await step('Exporting the database', '', () => backUp(api, database, config));
   }
   if (database.pending.length > 0) {
-    if (database.kind !== 'none' && database.kind !== 'empty') bookmark = await bookmarkOf(api, account.id, database.id);
-    await step('Migrating the database', '', () => migrate(config));
+    if (database.kind === 'ours' || database.kind === 'original') note.bookmark ??= await bookmarkOf(api, account.id, database.id);
+    writeNote(config, note);
+    await step('Migrating the database', '', () => migrate(api, database, config));
   }
   if (secrets.copy) writeCopy(secrets.copy, { name, account: account.id });
   if (secrets.newToken) {
@@ -149,14 +146,13 @@ async function carryOut(plan, options) {
   await step('Uploading the Worker', '10 seconds', () => upload(plan, config));
   const answered = await step('Waiting for the Worker to answer', '', () => waitHealthy(url, deployment));
 
-  // Also when it was an earlier run that took over, and did not get as far as this.
-  if (isUpgrading(config) || (worker.kind === 'original' && database.kind === 'ours')) {
-    backup ??= backupsOf(database).at(-1);
+  if (note.takesOver || (worker.kind === 'original' && database.kind === 'ours')) {
+    note.backup ??= backupsOf(database).at(-1);
     sayTakenOver(await needing('d1', 'read the database', api, () => takenOver(api, account.id, database.id)));
-    upgradeTold(config);
   }
   sayEnd({ url, answered, left: [...gatewayLeft(account, gateway, created), ...databaseLeft(worker, database), ...secrets.left], newToken: secrets.newToken });
-  sayRollback(rollbackCommands({ config, version: worker.version, bookmark }), { bookmark, backup });
+  sayRollback(rollbackCommands(config, note), note);
+  removeNote(config);
 }
 
 await main(import.meta.url, async (args) => {

@@ -70,7 +70,7 @@ describe('on an account with the original, killed after', { concurrency: 2 }, ()
     test(title, async () => {
       const { account, clone, deploy } = world();
       const old = await cloudflare.database(account, 'one-balance', ORIGINAL);
-      originalWorker(cloudflare, account, old, 'sk-the-tokens-of-old');
+      const before = originalWorker(cloudflare, account, old, 'sk-the-tokens-of-old');
       await killedAfter(account, deploy, matches);
       const second = await succeeds(deploy());
       assert.equal((await cloudflare.rows(old, 'SELECT id FROM provider_keys')).length, KEYS);
@@ -81,6 +81,10 @@ describe('on an account with the original, killed after', { concurrency: 2 }, ()
       for (const name of exports) assert.match(clone.read(`backups/${name}`), /AIzaSyA-of-the-original-1/);
       // What came over is told by the run that finishes the job.
       assert.match(second, /google-ai-studio +1 blocked, 2 ready/);
+      // And so is the way back, to the original and its database.
+      assert.ok(second.includes(`npx wrangler rollback ${before} `), second);
+      const bookmark = /time-travel restore DB --bookmark=(\S+)/.exec(second)?.[1];
+      assert.match(old.bookmarks.get(bookmark) ?? '', /model_coolings/);
       assert.equal(script(account).schedules.length, 1);
       if (title === 'it was put in use') assert.doesNotMatch(await succeeds(deploy()), /Taken over/, 'and only by that one');
     });

@@ -59,7 +59,8 @@ describe('who deploys', { concurrency: 2 }, () => {
     await Promise.all([0, 1].map(async (half) => {
       for (const [lacks, permission] of cases.filter((_, index) => index % 2 === half)) {
         const { account, deploy } = world({ lacks: [lacks] });
-        await fails(deploy(), permission);
+        const text = await fails(deploy(), `It lacks the permission ${permission}`);
+        assert.ok(!text.includes('wrangler'), text);
         assert.equal(script(account), undefined, lacks);
       }
     }));

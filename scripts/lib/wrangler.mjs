@@ -10,7 +10,8 @@ import { say, withoutColour } from './say.mjs';
 const LOG = inRoot('.wrangler', 'dev.log');
 const SCRIPT = inRoot('node_modules', 'wrangler', 'bin', 'wrangler.js');
 const ENV = {
-  CI: '1', // asks nothing, looks for no newer version
+  CI: '1', // asks nothing
+  WRANGLER_HIDE_BANNER: 'true', // looks for no newer version, which would need the network
   WRANGLER_SEND_METRICS: 'false',
   WRANGLER_LOG_PATH: inRoot('.wrangler', 'logs'),
 };
@@ -18,9 +19,12 @@ const ENV = {
 export const wrangler = (args, sentence) =>
   mustRun(process.execPath, [SCRIPT, ...args], { env: ENV }, sentence);
 
+/** Runs a wrangler command to its end, whatever comes of it. */
+export const wranglerResult = (args) => run(process.execPath, [SCRIPT, ...args], { env: ENV });
+
 /** What a wrangler command prints on its standard output; empty when it fails. */
 export async function wranglerOutput(args) {
-  const { ok, output } = await run(process.execPath, [SCRIPT, ...args], { env: ENV });
+  const { ok, output } = await wranglerResult(args);
   return ok ? output.join('\n') : '';
 }
 

@@ -1,6 +1,8 @@
 // Calls of Cloudflare's API, and what its refusals mean for the reader.
 
+import { giveUp } from '../run.mjs';
 import { fail } from '../say.mjs';
+import { wranglerResult } from '../wrangler.mjs';
 import { request } from './net.mjs';
 
 const BASE = 'https://api.cloudflare.com/client/v4';
@@ -141,4 +143,13 @@ export function missingPermission(permission, what, api) {
     return `Your sign-in is not allowed to ${what}: run \`npx wrangler login\` again and allow all it asks for, or ask an administrator of the account for a role with that right.`;
   }
   return `Your CLOUDFLARE_API_TOKEN is not allowed to ${what}. It lacks the permission ${PERMISSIONS[permission]}: add it at ${TOKENS_PAGE} (the token itself stays the same), and run this again.${process.env.CLOUDFLARE_ACCOUNT_ID ? ' Or CLOUDFLARE_ACCOUNT_ID is not the account that the token is for.' : ''}`;
+}
+
+/** The same for what wrangler does; of any other failure it shows wrangler's words and `sentence`. */
+export async function wranglerNeeding(permission, what, api, args, sentence) {
+  const { ok, output } = await wranglerResult(args);
+  if (ok) return;
+  const refused = REFUSALS.some((code) => output.some((line) => line.includes(`[code: ${code}]`)));
+  if (refused) fail(missingPermission(permission, what, api));
+  giveUp(output, sentence);
 }

@@ -4,8 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync } from 'node:
 import { join } from 'node:path';
 import { inRoot } from '../paths.mjs';
 import { fail } from '../say.mjs';
-import { wrangler } from '../wrangler.mjs';
-import { PERMISSIONS, needing } from './api.mjs';
+import { needing, wranglerNeeding } from './api.mjs';
 import { DATABASE, DEFAULT_NAME } from './settings.mjs';
 
 /** Copies of what must not be lost. Ignored by git. */
@@ -97,16 +96,19 @@ export const createDatabase = (api, account, name) =>
   });
 
 /** Exports the whole database into backups/; resolves to the file. A half export never has its name. */
-export async function backUp(database, config) {
+export async function backUp(api, database, config) {
   mkdirSync(inRoot(BACKUPS), { recursive: true, mode: 0o700 });
   const time = new Date().toISOString().slice(0, 19).replaceAll(':', '-');
   const file = `${BACKUPS}/${database.name}-${time}.sql`;
   const part = inRoot(`${file}.part`);
-  await wrangler(
+  await wranglerNeeding(
+    'd1',
+    `export the D1 database ${database.name}`,
+    api,
     ['d1', 'export', DATABASE, '--remote', '--output', part, '--config', config],
-    `The database could not be exported, so nothing was changed: see above. (A token needs the permission ${PERMISSIONS.d1} for it.)`,
+    'The database could not be exported, so it was not changed: see above.',
   );
-  if (!existsSync(part)) fail('The database could not be exported, so nothing was changed: wrangler wrote no file.');
+  if (!existsSync(part)) fail('The database could not be exported, so it was not changed: wrangler wrote no file.');
   chmodSync(part, 0o600); // it holds every key
   renameSync(part, inRoot(file));
   return file;
@@ -122,10 +124,13 @@ export const backupsOf = (database) =>
 export const bookmarkOf = (api, account, id) =>
   api.get(`/accounts/${account}/d1/database/${id}/time_travel/bookmark`).then(({ bookmark }) => bookmark, () => undefined);
 
-export const migrate = (config) =>
-  wrangler(
+export const migrate = (api, database, config) =>
+  wranglerNeeding(
+    'd1',
+    `migrate the D1 database ${database.name}`,
+    api,
     ['d1', 'migrations', 'apply', DATABASE, '--remote', '--config', config],
-    `The database could not be migrated: see above. A migration that fails changes nothing; run this again when its cause is gone. (A token needs the permission ${PERMISSIONS.d1} for it.)`,
+    'The database could not be migrated: see above. A migration that fails changes nothing; run this again when its cause is gone.',
   );
 
 /** What has come over from the original: keys by provider and state, and running coolings. */

@@ -20,7 +20,7 @@ const VALUES = { '--name': 'name', '--database': 'database' };
 export function readOptions(args, env = process.env) {
   const options = {
     // `npm run deploy --dry-run`, without the `--` before it, ends up here: npm keeps the option for itself.
-    dryRun: isOn(env.npm_config_dry_run),
+    dryRun: isOn(env.npm_config_dry_run) || isOn(env.npm_config_dryrun),
     prebuilt: isOn(env.npm_config_prebuilt),
     help: false,
     name: blank(env.npm_config_name) ?? blank(env.WORKER_NAME) ?? blank(env.WRANGLER_CI_OVERRIDE_NAME),

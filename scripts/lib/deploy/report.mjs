@@ -89,7 +89,7 @@ export function sayEnd({ url, answered, left, newToken }) {
 }
 
 /** The commands that undo this deployment: exactly these are run by the tests. */
-export function rollbackCommands({ config, version, bookmark }) {
+export function rollbackCommands(config, { version, bookmark }) {
   const commands = [];
   if (version) commands.push(`npx wrangler rollback ${version} --config ${config}`);
   if (bookmark) commands.push(`npx wrangler d1 time-travel restore DB --bookmark=${bookmark} --config ${config}`);

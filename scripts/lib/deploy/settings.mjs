@@ -1,7 +1,7 @@
 // The repository's wrangler.toml, what it may not contain, and the configuration that is made of it
 // for one account. The file itself is never changed.
 
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { inRoot, root } from '../paths.mjs';
@@ -112,8 +112,17 @@ export function writeConfig(toml, { account, name, database, vars, keepVars, fil
   renameSync(`${path}.new`, path);
 }
 
-// A note beside the configuration: the original is being taken over, and what came over is not told yet.
-const upgradeNote = (config) => join(root, config.replace(/\.json$/, '.upgrade'));
-export const noteUpgrade = (config) => writeFileSync(upgradeNote(config), '');
-export const isUpgrading = (config) => existsSync(upgradeNote(config));
-export const upgradeTold = (config) => rmSync(upgradeNote(config), { force: true });
+// A note beside the configuration, from before the database is changed until all is done: what an
+// interrupted run leaves for the one that finishes its work to tell.
+const notePath = (config) => join(root, config.replace(/\.json$/, '.unfinished.json'));
+
+export function readNote(config) {
+  try {
+    return JSON.parse(readFileSync(notePath(config), 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+export const writeNote = (config, note) => writeFileSync(notePath(config), JSON.stringify(note));
+export const removeNote = (config) => rmSync(notePath(config), { force: true });
