@@ -11,6 +11,7 @@ use worker::wasm_bindgen::JsValue;
 use super::{Answer, Call, VERSION};
 use crate::balance::error::Refusal;
 use crate::balance::key::EVERY_MODEL;
+use crate::balance::problem::Problem;
 use crate::balance::{DAY, HOUR, MINUTE, Millis, clock, provider};
 use crate::edge::platform::now;
 use crate::edge::store::keys::{Filter, Selection};
@@ -326,11 +327,19 @@ impl Call<'_> {
     }
 
     pub(super) async fn tell_settings(&self) -> Value {
+        let mut problems: Vec<Value> =
+            self.settings.problems.iter().map(Problem::to_json).collect();
         let gateway = match self.settings.gateway_base(self.env).await {
             Ok(url) => {
                 json!({ "simulated": url.starts_with("http:"), "url": url, "problem": null })
             }
-            Err(refusal) => json!({ "simulated": false, "url": null, "problem": refusal.message }),
+            Err(refusal) => {
+                // A setting that is wrong is among the problems already; one that is missing is not.
+                if !self.settings.problems.iter().any(|problem| problem.code == "gateway") {
+                    problems.push(Problem::new("gateway", refusal.message).to_json());
+                }
+                Value::Null
+            }
         };
         json!({
             "version": VERSION,
@@ -343,7 +352,7 @@ impl Call<'_> {
                 "check_streams": self.settings.check_streams,
                 "retry_empty": self.settings.retry_empty,
             },
-            "problems": self.settings.problems.iter().map(crate::balance::problem::Problem::to_json).collect::<Vec<_>>(),
+            "problems": problems,
         })
     }
 
