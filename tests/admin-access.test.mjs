@@ -357,10 +357,11 @@ describe('clients\' tokens', () => {
     assert.equal(await asked(async () => { for (let count = 0; count < 5; count += 1) assert.equal((await askAs(unknown)).status, 401); }), 1);
     assert.equal(await asked(() => askAs('sk-something-else-0123456789')), 0);
     assert.equal(await asked(() => main.ask('openai', 'gpt-5-mini')), 0, 'a token of AUTH_KEY');
-    const guessed = await asked(async () => {
-      for (let count = 0; count < 130; count += 1) await askAs(`ob-${String(count).padStart(40, '0')}`);
-    });
-    assert.ok(guessed <= 100, `${guessed} questions for guesses`);
+    const began = Date.now();
+    const guesses = Array.from({ length: 130 }, (_, count) => `ob-${String(count).padStart(40, '0')}`);
+    const guessed = await asked(() => Promise.all(guesses.map((guess) => askAs(guess))));
+    // Half a minute later it may ask again; a machine may be that slow.
+    if (Date.now() - began < 25_000) assert.ok(guessed <= 100, `${guessed} questions for guesses`);
   });
 
   test('serve from memory while D1 does not answer', async () => {
