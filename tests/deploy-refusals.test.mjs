@@ -274,6 +274,28 @@ describe('the encryption key', { concurrency: 2 }, () => {
     assert.equal(bindings(account).ENCRYPTION_KEY.text, fresh);
   });
 
+  test('is the one that the database is sealed with, also when the Worker is gone', async () => {
+    const { account, deploy } = await migrated(world());
+    await succeeds(deploy());
+    const made = bindings(account).ENCRYPTION_KEY.text;
+    const id = bindings(account).ENCRYPTION_KEY_ID.text;
+    const seal = (by) => cloudflare.run(database(account), `INSERT INTO provider_keys (provider, secret, hint, slot, created_at, updated_at) VALUES ('openai', 'sealed:1:${by}:bm9uY2U:dGV4dA', 'x', 1, 1, 1)`);
+    await seal(id);
+    account.scripts.clear();
+    await fails(deploy({ ENCRYPTION_KEY: key() }), 'is another one than the keys in the database are sealed with');
+    await succeeds(deploy());
+    assert.equal(bindings(account).ENCRYPTION_KEY.text, made);
+    const fresh = key();
+    await succeeds(deploy({ ENCRYPTION_KEY: fresh, ENCRYPTION_KEY_OLD: made, METRICS_TOKEN: 'metrics' }));
+    assert.deepEqual([bindings(account).ENCRYPTION_KEY.text, bindings(account).METRICS_TOKEN.type], [`${fresh},${made}`, 'secret_text']);
+    await fails(deploy({ ENCRYPTION_KEY: fresh }), 'is another one'); // what the old one sealed is still there
+    await seal('00000000');
+    account.scripts.clear();
+    await fails(deploy(), 'the copy in backups/');
+    const elsewhere = world();
+    await fails(elsewhere.deploy({ CLOUDFLARE_API_TOKEN: cloudflare.token({ accounts: [account.id] }) }), 'holds 2 sealed keys');
+  });
+
   test('of another machine is kept, and the reader is told that there is no copy here', async () => {
     const { account, deploy } = await migrated(world());
     await succeeds(deploy());

@@ -17,7 +17,7 @@ export const BACKUPS = 'backups';
 export async function lookAtDatabase(api, account, { toml, options, worker }) {
   const name = options.database ?? toml.database.database_name ?? DEFAULT_NAME;
   const found = await needing('d1', 'read D1 databases', api, () => find(api, account, name, toml, options, worker));
-  if (!found) return { id: undefined, name, kind: 'none', pending: migrationFiles(), keys: 0, sealed: 0 };
+  if (!found) return { id: undefined, name, kind: 'none', pending: migrationFiles(), keys: 0, sealed: {} };
   return needing('d1', `read the D1 database ${found.name}`, api, () => inspect(api, account, found));
 }
 
@@ -62,7 +62,7 @@ async function inspect(api, account, database) {
     kind,
     pending: migrationFiles().filter((file) => !applied.includes(file)),
     keys: count?.keys ?? 0,
-    sealed: kind === 'ours' ? await countSealed(query) : 0,
+    sealed: kind === 'ours' ? await countSealed(query) : {},
   };
 }
 
@@ -74,10 +74,10 @@ function kindOf(tables, has) {
   return tables.every((one) => OWN.test(one.name)) ? 'empty' : 'foreign';
 }
 
-/** Keys that only an ENCRYPTION_KEY opens. */
+/** How many keys each sealing key has sealed, by its id: `sealed:1:<id>:...`, see src/balance/seal.rs. */
 async function countSealed(query) {
-  const [{ sealed }] = await query("SELECT count(*) AS sealed FROM provider_keys WHERE secret LIKE 'sealed:%'");
-  return sealed;
+  const rows = await query("SELECT substr(secret, 10, 8) AS id, count(*) AS keys FROM provider_keys WHERE secret LIKE 'sealed:1:%' AND state <> 'deleted' GROUP BY 1");
+  return Object.fromEntries(rows.map(({ id, keys }) => [id, keys]));
 }
 
 /** Asks a database something; only ever SELECTs. */

@@ -8,7 +8,7 @@ import { fail } from '../say.mjs';
 import { askHidden, canAsk } from './ask.mjs';
 import { BACKUPS } from './database.mjs';
 import { tokenByHand } from './gateway.mjs';
-import { SECRETS, knownSecrets } from './settings.mjs';
+import { knownSecrets } from './settings.mjs';
 import { blank } from './options.mjs';
 
 const KEY_BYTES = 32;
@@ -26,7 +26,7 @@ export async function chooseSecrets(context) {
   encryptionKey(chosen, context);
   await gatewayToken(chosen, context);
   for (const name of knownSecrets()) {
-    if (SECRETS.includes(name)) continue;
+    if (['AUTH_KEY', 'ENCRYPTION_KEY', 'ENCRYPTION_KEY_OLD', 'AI_GATEWAY_TOKEN'].includes(name)) continue; // above
     const value = blank(process.env[name]);
     if (value) put(chosen, name, value, 'as given');
     else if (context.worker.secrets.includes(name)) chosen.lines.push(`${name}: kept`);
@@ -72,48 +72,58 @@ function encryptionKey(chosen, context) {
   const { worker, database, account, name, options } = context;
   const path = copyPath(account, name);
   const copy = readCopy(path);
-  const given = blank(process.env.ENCRYPTION_KEY);
-  if (given) requireKeys(given, 'ENCRYPTION_KEY');
+  const given = givenKeys();
   const deployed = worker.vars[FINGERPRINT];
   const isThere = worker.secrets.includes('ENCRYPTION_KEY');
-  /** Whether a value still opens what the deployed one seals. */
-  const opens = (value) => deployed !== undefined && prints(value).includes(deployed.split('+')[0]);
+  const sealed = Object.values(database.sealed).reduce((sum, keys) => sum + keys, 0);
+  /** Whether a value opens all that is sealed, and what the deployed one is sealing now. */
+  const opens = (value) =>
+    [...Object.keys(database.sealed), ...(deployed ? [deployed.split('+')[0]] : [])].every((id) => idsOf(value).includes(id));
   const use = (value, how) => {
     put(chosen, 'ENCRYPTION_KEY', value, how);
-    chosen.vars[FINGERPRINT] = prints(value).join('+');
+    chosen.vars[FINGERPRINT] = idsOf(value).join('+');
     if (value !== copy && !options.ci) chosen.copy = { path, value };
   };
 
   if (given) {
-    if (isThere && !deployed && given !== copy) {
+    if (isThere && !deployed && sealed === 0 && given !== copy) {
       fail('The Worker already has an ENCRYPTION_KEY, and nobody can see whether it is this one: leave ENCRYPTION_KEY out to keep it.');
     }
-    const opensCopy = copy !== undefined && prints(given).some((one) => prints(copy).includes(one));
-    if ((deployed && !opens(given)) || (!deployed && database.sealed > 0 && copy !== undefined && !opensCopy)) {
+    if (!opens(given)) {
       fail('ENCRYPTION_KEY is another one than the keys in the database are sealed with: they could not be opened any more, so nothing was changed. To change it, give both, the new one first: ENCRYPTION_KEY="NEW,OLD".');
     }
-    if (isThere && prints(given).join('+') === deployed) return chosen.lines.push('ENCRYPTION_KEY: kept');
+    if (isThere && idsOf(given).join('+') === deployed) return chosen.lines.push('ENCRYPTION_KEY: kept');
     return use(given, 'as given');
   }
   if (isThere) {
     if (!copy) chosen.left.push('There is no copy of the ENCRYPTION_KEY on this machine: make sure that you have one somewhere.');
-    else if (deployed && !opens(copy)) chosen.left.push(`The ENCRYPTION_KEY in ${path} is not the deployed one: make sure that you have that one somewhere.`);
+    else if (!opens(copy)) chosen.left.push(`The ENCRYPTION_KEY in ${path} is not the deployed one: make sure that you have that one somewhere.`);
     return chosen.lines.push('ENCRYPTION_KEY: kept');
   }
   if (copy) {
-    if (deployed && !opens(copy)) {
+    if (!opens(copy)) {
       fail(`The Worker has lost its ENCRYPTION_KEY, and the copy in ${path} is another one: keys that were sealed could not be opened, so nothing was changed. Give the right one: set ENCRYPTION_KEY and run this again.`);
     }
     return use(copy, `put back from ${path}`);
   }
-  if (deployed || database.sealed > 0) {
-    fail(`${database.sealed > 0 ? `The database holds ${database.sealed} sealed keys, but the` : 'The'} Worker has no ENCRYPTION_KEY, and there is no copy in ${BACKUPS}/: nothing was changed. Set ENCRYPTION_KEY to the one they were sealed with, and run this again.`);
+  if (deployed || sealed > 0) {
+    fail(`${sealed > 0 ? `The database holds ${sealed} sealed keys, but the` : 'The'} Worker has no ENCRYPTION_KEY, and there is no copy in ${BACKUPS}/: nothing was changed. Set ENCRYPTION_KEY to the one they were sealed with, and run this again.`);
   }
   if (options.ci) {
     chosen.left.push(`Keys are stored unsealed: an ENCRYPTION_KEY is not made here, where its copy would be lost. Make one on your machine (\`npm run deploy\`), or set the secret ENCRYPTION_KEY to ${KEY_BYTES} random bytes in base64.`);
     return chosen.lines.push('ENCRYPTION_KEY: none');
   }
   return use(randomBytes(KEY_BYTES).toString('base64'), `made; a copy is in ${path}`);
+}
+
+/** What the environment gives; an old one that is to open only goes behind the one that seals. */
+function givenKeys() {
+  const current = blank(process.env.ENCRYPTION_KEY);
+  const old = blank(process.env.ENCRYPTION_KEY_OLD);
+  if (!current) return old && fail('ENCRYPTION_KEY_OLD is set, but ENCRYPTION_KEY is not: set both.');
+  requireKeys(current, 'ENCRYPTION_KEY');
+  if (old) requireKeys(old, 'ENCRYPTION_KEY_OLD');
+  return old ? `${current},${old}` : current;
 }
 
 /** One key, or two while the first replaces the second. */
@@ -127,8 +137,11 @@ function requireKeys(value, where) {
   }
 }
 
-const prints = (value) =>
-  keysOf(value).map((key) => createHash('sha256').update(Buffer.from(key, 'base64')).digest('hex').slice(0, 12));
+/** The ids of keys, as src/balance/seal.rs has them: they tell what seals, and not the keys themselves. */
+const idsOf = (value) =>
+  keysOf(value).map((key) =>
+    createHash('sha256').update('one-balance sealing key\n').update(Buffer.from(key, 'base64')).digest('hex').slice(0, 8),
+  );
 
 function readCopy(path) {
   if (!existsSync(inRoot(path))) return undefined;

@@ -10,7 +10,10 @@ import { parseToml } from '../toml.mjs';
 import { blank } from './options.mjs';
 
 /** What goes up as a secret and never as a plain variable. */
-export const SECRETS = ['AUTH_KEY', 'ENCRYPTION_KEY', 'AI_GATEWAY_TOKEN'];
+export const SECRETS = ['AUTH_KEY', 'ENCRYPTION_KEY', 'ENCRYPTION_KEY_OLD', 'AI_GATEWAY_TOKEN', 'METRICS_TOKEN', 'WEBHOOK_URL', 'SESSION_SECRET'];
+
+/** Variables whose names other programs use too: they are not taken from the environment. */
+const COMMON_NAMES = ['LOG'];
 
 export const DATABASE = 'DB';
 export const DEFAULT_NAME = 'one-balance';
@@ -63,7 +66,7 @@ export function chooseVars(toml, worker, account) {
   vars.CLOUDFLARE_ACCOUNT_ID ??= account;
   for (const name of knownVars()) {
     const value = blank(process.env[name]);
-    if (value !== undefined && name !== 'CLOUDFLARE_ACCOUNT_ID') vars[name] = value;
+    if (value !== undefined && name !== 'CLOUDFLARE_ACCOUNT_ID' && !COMMON_NAMES.includes(name)) vars[name] = value;
   }
   for (const [name, value] of Object.entries(vars)) {
     if (typeof value !== 'string') vars[name] = String(value);
