@@ -74,7 +74,7 @@ pub struct Entry {
     pub priority: Option<i32>,
     /// It was switched off.
     pub disabled: bool,
-    /// It is encrypted, so its text is not here.
+    /// `key` is a sealed text, of an export, and not yet opened.
     pub sealed: bool,
 }
 
@@ -311,7 +311,10 @@ fn set(entry: &mut Entry, column: Column, text: &str) {
                 text.parse().ok().map(|it: i32| it.clamp(-MOST_PRIORITY, MOST_PRIORITY));
         }
         Column::State => entry.disabled = text.eq_ignore_ascii_case("disabled"),
-        Column::Sealed => entry.sealed = true,
+        Column::Sealed => {
+            entry.sealed = true;
+            text.clone_into(&mut entry.key);
+        }
         Column::Other => {}
     }
 }
@@ -573,9 +576,10 @@ pub fn judge(entries: &[Entry], fallback: Option<&str>, from: usize, to: usize) 
             None => fallback,
         };
         let problem = match (entry.sealed, pool, named) {
-            (true, ..) => {
-                Some(Problem::new("sealed", "It is encrypted. Export the keys as plain text."))
-            }
+            (true, ..) => Some(Problem::new(
+                "sealed",
+                "It is sealed, and no ENCRYPTION_KEY that is here opens it.",
+            )),
             (_, None, Some(name)) => {
                 let name = super::error::echo(name);
                 Some(

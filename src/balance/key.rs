@@ -3,6 +3,7 @@
 use core::fmt;
 use sha2::{Digest, Sha256};
 
+use super::seal::{self, Keyring};
 use super::verdict::{Reason, Scope};
 use super::{MINUTE, Millis};
 
@@ -12,8 +13,17 @@ pub struct KeyId(pub u64);
 
 /// The text of a key. It has no `Display`, and `Debug` prints nothing of it, so that no log line,
 /// error or panic can hold one by accident.
+///
+/// As D1 has it, it may be sealed. Such a text is no key: it must be opened before it is of use
+/// ([`Secret::opened`]), and until then [`Secret::expose`] gives nothing.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(String, Option<Box<Sealed>>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Sealed {
+    text: String,
+    digest: String,
+}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,7 +35,32 @@ impl Secret {
     /// Takes the text as it is.
     #[must_use]
     pub const fn new(text: String) -> Self {
-        Self(text)
+        Self(text, None)
+    }
+
+    /// What D1 has: the text, or a sealed one with its digest.
+    #[must_use]
+    pub fn stored(text: String, digest: &str) -> Self {
+        if seal::is_sealed(&text) {
+            Self(String::new(), Some(Box::new(Sealed { text, digest: digest.to_owned() })))
+        } else {
+            Self::new(text)
+        }
+    }
+
+    /// The sealed text, as long as it was not opened.
+    #[must_use]
+    pub fn sealed(&self) -> Option<&str> {
+        self.1.as_ref().map(|sealed| sealed.text.as_str())
+    }
+
+    /// The key itself; `None` when its sealing key is not here.
+    #[must_use]
+    pub fn opened(&self, ring: &Keyring, provider: &str) -> Option<Self> {
+        match &self.1 {
+            None => Some(self.clone()),
+            Some(sealed) => ring.open(provider, &sealed.digest, &sealed.text).map(Self::new),
+        }
     }
 
     /// The text, for the header of an upstream request and for D1. Nowhere else.
@@ -124,6 +159,9 @@ pub enum State {
     Blocked,
     /// An administrator took it out.
     Disabled,
+    /// It is sealed, and no sealing key that is here opens it. Only isolates know this state: the row
+    /// says what it was, and is so again once the right sealing key is back.
+    Locked,
     /// An administrator deleted it; the row stays a while so that every isolate learns of it.
     Deleted,
 }
@@ -136,6 +174,7 @@ impl State {
             Self::Ready => "ready",
             Self::Blocked => "blocked",
             Self::Disabled => "disabled",
+            Self::Locked => "locked",
             Self::Deleted => "deleted",
         }
     }
@@ -281,6 +320,21 @@ mod tests {
         let fits = |key: &str| Secret::new(key.into()).fits_header();
         assert!(fits("AIzaSyD-very+secret/99=="));
         assert!(!fits("") && !fits("sk-a\nb") && !fits("sk-密钥"));
+    }
+
+    #[test]
+    fn a_sealed_text_is_no_key_until_it_is_opened() {
+        let ring = Keyring::new("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "");
+        let digest = Secret::new("sk-a".into()).digest();
+        let sealed = ring.seal("openai", &digest, "sk-a", [1; 12]).unwrap();
+        let stored = Secret::stored(sealed.clone(), &digest);
+        assert_eq!((stored.expose(), stored.sealed()), ("", Some(sealed.as_str())));
+        assert!(!stored.fits_header() && !format!("{stored:?}").contains("sealed"));
+        assert_eq!(stored.opened(&ring, "openai"), Some(Secret::new("sk-a".into())));
+        assert_eq!(stored.opened(&Keyring::default(), "openai"), None);
+        let plain = Secret::stored("sk-a".into(), &digest);
+        assert_eq!(plain.opened(&Keyring::default(), "openai"), Some(plain.clone()));
+        assert_eq!(plain.sealed(), None);
     }
 
     #[test]

@@ -28,6 +28,7 @@
 //! | [`problem`] | what is an administrator told, in any language? |
 //! | [`object`] | which key must serve a request, since it holds what the request names? |
 //! | [`gateway`] | where is the AI Gateway? |
+//! | [`seal`] | how is a key kept so that the database alone does not tell it? |
 //! | [`usage`] | how much was used? |
 //! | [`metrics`] | how does Prometheus read that? |
 //! | [`webhook`] | what is the operator told, and when? |
@@ -52,6 +53,7 @@ pub mod provider;
 pub mod retry;
 pub mod retry_after;
 pub mod route;
+pub mod seal;
 pub mod session;
 pub mod snapshot;
 pub mod token;

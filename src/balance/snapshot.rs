@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Millis;
-use super::key::{Cooling, Key, KeyId, Source, State};
+use super::key::{Cooling, Key, KeyId, Secret, Source, State};
 use super::verdict::Reason;
 
 /// A change of a key's state, to be applied to the snapshot at once and to D1 behind the answer.
@@ -81,6 +81,20 @@ impl Snapshot {
 
     fn key_mut(&mut self, id: KeyId) -> Option<&mut Key> {
         self.index.get(&id).and_then(|&at| self.keys.get_mut(at))
+    }
+
+    /// The text of a key was opened: it need not be again.
+    pub fn opened(&mut self, id: KeyId, secret: &Secret) {
+        if let Some(key) = self.key_mut(id) {
+            key.secret = secret.clone();
+        }
+    }
+
+    /// The text of a key cannot be opened: it is not used.
+    pub fn lock(&mut self, id: KeyId) {
+        if let Some(key) = self.key_mut(id) {
+            key.state = State::Locked;
+        }
     }
 
     /// Takes a key's row from D1. A row that is older than this isolate's last change of the key

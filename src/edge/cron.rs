@@ -10,7 +10,7 @@ use super::respond::log;
 use super::store::Store;
 use super::store::probes::Suspect;
 use super::upstream::{self, Failure, Unsent};
-use super::{usage, webhook};
+use super::{sealing, usage, webhook};
 use crate::balance::classify::{self, Answer};
 use crate::balance::error::Refusal;
 use crate::balance::key::EVERY_MODEL;
@@ -33,6 +33,7 @@ pub async fn run(env: &Env) {
     usage::flush(&store).await;
     told("nothing pruned", store.prune(now()).await);
     told("no usage pruned", store.prune_usage(now()).await);
+    told("keys not sealed", sealing::run(&store).await);
     // Before keys are asked about: what is blocked now is not yet known to be blocked still.
     if let Some(webhook) = &settings.webhook {
         told("webhook", webhook::run(webhook, &store).await);
@@ -91,6 +92,10 @@ impl Answered {
 /// Asks the provider about one key.
 pub async fn ask(suspect: &Suspect, base: &str, settings: &Settings) -> Answered {
     let unclear = || Answered::without(Outcome::Unclear, String::new());
+    if suspect.secret.sealed().is_some() {
+        let words = "It is sealed, and no ENCRYPTION_KEY that is here opens it.";
+        return Answered::without(Outcome::Unclear, words.to_owned());
+    }
     let Some(row) = provider::find(&suspect.provider) else { return unclear() };
     let Some(question) = row.probe else {
         // There is no free question: the next client's request asks.

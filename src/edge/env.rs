@@ -110,6 +110,9 @@ impl Settings {
             text("AI_GATEWAY").as_deref(),
         );
         problems.extend(gateway.as_ref().err().map(|why| Problem::new("gateway", why.clone())));
+        let sealing_key = |name| text(name).unwrap_or_default();
+        let (current, old) = (sealing_key("ENCRYPTION_KEY"), sealing_key("ENCRYPTION_KEY_OLD"));
+        problems.extend(super::sealing::configure(&current, &old));
         let mut metrics_tokens = Tokens::default();
         if let Some(token) = text("METRICS_TOKEN") {
             metrics_tokens.push(Token::new(token::digest(&token), Scope::default(), None));

@@ -14,7 +14,7 @@ use super::store::{Recorded, Store};
 use super::task::{Context, apart};
 use super::trail::Step;
 use super::upstream::Failure;
-use super::{alerts, log, pool, respond, usage};
+use super::{alerts, log, pool, respond, sealing, usage};
 use crate::balance::classify::{self, Answer};
 use crate::balance::error::Refusal;
 use crate::balance::health::{self, Attempt, Policy};
@@ -195,7 +195,7 @@ impl<'a> Journey<'a> {
     fn only_key(&self, only: KeyId, last: &Last) -> Result<Option<(KeyId, Secret)>, Refusal> {
         let state = self.holding(only);
         match (state, last) {
-            (Held::Usable, _) if self.course.may_try(only) => {
+            (Held::Usable, _) if self.course.may_try(only) && self.open(only) => {
                 let secret = self.with_pool(|pool| pool.key(only).map(|key| key.secret.clone()));
                 Ok(secret.flatten().map(|secret| (only, secret)))
             }
@@ -230,8 +230,36 @@ impl<'a> Journey<'a> {
     }
 
     fn pick(&self) -> Pick {
-        self.with_pool(|snapshot| self.course.pick(snapshot, &self.target.model, now(), seed()))
-            .unwrap_or(Pick::Empty)
+        loop {
+            let picked = self
+                .with_pool(|pool| self.course.pick(pool, &self.target.model, now(), seed()))
+                .unwrap_or(Pick::Empty);
+            match picked {
+                Pick::Key { id, .. } if !self.open(id) => {} // it is locked now, so another is picked
+                picked => return picked,
+            }
+        }
+    }
+
+    /// Opens the text of a key if it is still sealed. Tells whether it is of use.
+    fn open(&self, key: KeyId) -> bool {
+        self.with_pool(|pool| {
+            let Some(stored) = pool.key(key).map(|key| &key.secret) else { return true };
+            if stored.sealed().is_none() {
+                return true;
+            }
+            match sealing::open(&self.target.provider, stored) {
+                Some(secret) => {
+                    pool.opened(key, &secret);
+                    true
+                }
+                None => {
+                    pool.lock(key);
+                    false
+                }
+            }
+        })
+        .unwrap_or(true)
     }
 
     /// An attempt with the key begins.

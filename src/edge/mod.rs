@@ -17,6 +17,7 @@
 //! | [`tokens`] | clients' tokens that were made in the page |
 //! | [`trail`] | clients' requests that failed lately |
 //! | [`alerts`] | trouble that concerns no one key |
+//! | [`sealing`] | the sealing keys |
 //! | [`metrics`] | `/metrics` |
 //! | [`webhook`] | tells the operator of the pool |
 //! | [`log`] | what the Worker writes into its log |
@@ -44,6 +45,7 @@ pub mod platform;
 pub mod pool;
 pub mod proxy;
 pub mod respond;
+pub mod sealing;
 pub mod store;
 pub mod task;
 pub mod tokens;

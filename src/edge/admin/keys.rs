@@ -12,9 +12,9 @@ use crate::balance::paste::MOST_KEYS;
 use crate::balance::provider;
 use crate::balance::verdict::Reason;
 use crate::edge::platform::now;
-use crate::edge::respond;
 use crate::edge::store::history::EventFilter;
-use crate::edge::store::keys::{Action, Filter, Query, Selection, Sort};
+use crate::edge::store::keys::{Action, Exported, Filter, Query, Selection, Sort};
+use crate::edge::{respond, sealing};
 
 /// Characters of a search: the longest key.
 const LONGEST_SEARCH: usize = 4_096;
@@ -130,9 +130,17 @@ impl Call<'_> {
     pub(super) async fn reveal_key(&self, id: u64) -> Answer {
         let stored = self.store.secrets(&[id]).await?;
         let stored = stored.first().ok_or_else(|| Fault::no_such_key(id))?;
+        let secret = stored.secret();
+        if secret.sealed().is_some() {
+            return Err(Fault::new(
+                409,
+                "locked",
+                "No ENCRYPTION_KEY that is here opens this key.",
+            ));
+        }
         // Noted first: what cannot be noted is not shown.
         self.store.note(id, &stored.provider, "reveal", now()).await?;
-        Ok(json!({ "id": id, "key": stored.secret().expose() }))
+        Ok(json!({ "id": id, "key": secret.expose() }))
     }
 
     async fn existing(&self, id: u64) -> Answer {
@@ -159,15 +167,15 @@ impl Call<'_> {
         fields.finish()?;
         let selection = selection(&mut filter).map_err(|fault| fault.inside("filter"))?;
         filter.finish().map_err(|fault| fault.inside("filter"))?;
-        if secrets == Secrets::Sealed {
+        if secrets == Secrets::Sealed && !sealing::seals() {
             let sentence = "Keys are not encrypted here, so there is nothing sealed to export.";
             return Err(Fault::of("secrets", "not_sealed", sentence));
         }
-        if as_text && secrets == Secrets::None {
+        if as_text && secrets != Secrets::Plain {
             return Err(Fault::of(
                 "secrets",
                 "bad_request",
-                "A text without the keys would be empty.",
+                "A text has the keys themselves. Use the format json.",
             ));
         }
         let keys = self.store.export(&selection, after, limit, now()).await?;
@@ -178,8 +186,8 @@ impl Call<'_> {
         }
         if as_text {
             let mut text = String::new();
-            for key in &keys {
-                text.push_str(key.secret().expose());
+            for secret in keys.iter().map(Exported::secret).filter(|it| it.sealed().is_none()) {
+                text.push_str(secret.expose());
                 text.push('\n');
             }
             let headers = [
@@ -193,7 +201,7 @@ impl Call<'_> {
             }
             return Ok(response);
         }
-        let keys: Vec<_> = keys
+        let keys = keys
             .iter()
             .map(|it| {
                 let mut key = json!({
@@ -201,16 +209,24 @@ impl Call<'_> {
                     "priority": it.priority, "state": it.state, "reason": it.reason, "created_at": it.created_at,
                 });
                 let (name, text) = match secrets {
-                    Secrets::Plain => ("key", it.secret().expose().to_owned()),
-                    _ => ("hint", it.hint.clone()),
+                    Secrets::Plain => match it.secret() {
+                        locked if locked.sealed().is_some() => ("sealed", it.sealed()?),
+                        secret => ("key", secret.expose().to_owned()),
+                    },
+                    Secrets::Sealed => ("sealed", it.sealed()?),
+                    Secrets::None => ("hint", it.hint.clone()),
                 };
                 if let Some(key) = key.as_object_mut() {
                     key.insert(name.to_owned(), Value::String(text));
                 }
-                key
+                Ok(key)
             })
-            .collect();
-        let secrets = if secrets == Secrets::Plain { "plain" } else { "none" };
+            .collect::<Result<Vec<_>, Refusal>>()?;
+        let secrets = match secrets {
+            Secrets::Plain => "plain",
+            Secrets::Sealed => "sealed",
+            Secrets::None => "none",
+        };
         Ok(respond::json(
             200,
             &json!({ EXPORT: 1, "at": now(), "secrets": secrets, "keys": keys, "next": next }),

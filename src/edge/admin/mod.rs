@@ -205,8 +205,12 @@ pub async fn health(env: &Env) -> Response {
     let deployment = env.var("DEPLOYMENT").ok().map(|name| name.to_string());
     match store.ping().await {
         Ok(()) => {
-            let health =
+            let mut health =
                 json!({ "ok": true, "d1": true, "version": VERSION, "deployment": deployment });
+            let locked = store.locked_keys().await.unwrap_or_default();
+            if let Some(health) = health.as_object_mut().filter(|_| locked > 0) {
+                health.insert("locked_keys".to_owned(), json!(locked));
+            }
             respond::json(200, &health)
         }
         Err(refusal) => {

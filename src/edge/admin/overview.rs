@@ -291,6 +291,13 @@ impl Call<'_> {
                 sentence,
             ));
         }
+        let locked = self.store.locked_keys().await?;
+        if locked > 0 {
+            let sentence = format!(
+                "{locked} keys are sealed with an ENCRYPTION_KEY that is not here. Set the right one: nothing is lost."
+            );
+            warnings.push(warning("locked_keys", "error", json!({ "count": locked }), sentence));
+        }
         for problem in &self.settings.problems {
             let mut values = Value::Object(problem.values.clone());
             if let Some(values) = values.as_object_mut() {

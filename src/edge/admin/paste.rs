@@ -13,6 +13,7 @@ use crate::balance::key::Secret;
 use crate::balance::paste::MOST_KEYS;
 use crate::balance::problem::Problem;
 use crate::edge::platform::{now, random};
+use crate::edge::sealing;
 use crate::edge::store::keys::{Details, Existing, NewKey};
 
 /// Duplicates and bad lines that are reported one by one; more than anyone reads.
@@ -42,7 +43,7 @@ impl Pasted {
             priority: priority(&mut fields)?.unwrap_or(0),
             restore: fields.flag("restore")?.unwrap_or(false),
         };
-        let (format, entries) = match fields.take("keys") {
+        let (format, mut entries) = match fields.take("keys") {
             None => return Err(Fault::required("keys")),
             Some(Value::String(text)) => import::read(&text),
             Some(Value::Array(list)) => {
@@ -62,6 +63,12 @@ impl Pasted {
         let from = fields.count("offset", 0, 0, u32::MAX)? as usize;
         let limit = fields.count("limit", limit, 1, most)? as usize;
         fields.finish()?;
+        for entry in entries.iter_mut().filter(|entry| entry.sealed) {
+            let of = entry.provider.as_deref().or(provider.as_deref()).unwrap_or_default();
+            if let Some(key) = sealing::open_exported(of, &entry.key) {
+                (entry.key, entry.sealed) = (key, false);
+            }
+        }
         if entries.is_empty() {
             return Err(Fault::of(
                 "keys",

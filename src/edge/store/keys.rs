@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 use worker::D1PreparedStatement;
 use worker::wasm_bindgen::JsValue;
 
-use super::{Store, failed, next, number, open_secret, seal_secret, text};
+use super::{Store, failed, next, number, open_secret, text};
 use crate::balance::error::Refusal;
 use crate::balance::import::MOST_TAGS;
 use crate::balance::key::{EVERY_MODEL, FREE_MODELS, Secret};
 use crate::balance::{DAY, MINUTE, Millis, SECOND};
+use crate::edge::sealing;
 
 /// Keys in one parameter of a statement, and the bytes of their texts: a value may have 2 MB, and
 /// digest, hint and punctuation add about 120 bytes to a key. With three statements each, 10,000 keys
@@ -394,6 +395,7 @@ pub struct Exported {
     /// Its provider.
     pub provider: String,
     secret: String,
+    digest: String,
     /// A note.
     pub remark: String,
     /// Labels.
@@ -414,10 +416,27 @@ pub struct Exported {
 }
 
 impl Exported {
-    /// Its text.
+    /// Its text, sealed, and its digest behind it, as an import takes it: what D1 has, or sealed now if
+    /// it was not yet.
+    ///
+    /// # Errors
+    /// When it cannot be sealed.
+    pub fn sealed(&self) -> Result<String, Refusal> {
+        let stored = Secret::stored(self.secret.clone(), &self.digest);
+        let (text, digest) = match stored.sealed() {
+            Some(sealed) => (sealed.to_owned(), self.digest.clone()),
+            None => {
+                let digest = stored.digest();
+                (sealing::seal(&self.provider, &digest, &stored)?, digest)
+            }
+        };
+        Ok(format!("{text}:{digest}"))
+    }
+
+    /// Its text; still sealed when it is locked.
     #[must_use]
     pub fn secret(&self) -> Secret {
-        open_secret(self.secret.clone())
+        open_secret(&self.provider, self.secret.clone(), &self.digest)
     }
 }
 
@@ -631,12 +650,12 @@ impl Store {
         let mut statements = Vec::new();
         let chunks = chunks(keys);
         for chunk in &chunks {
-            let rows: Vec<_> = chunk
+            let rows = chunk
                 .iter()
                 .map(|it| {
-                    json!([
+                    Ok(json!([
                         it.provider,
-                        seal_secret(&it.key),
+                        sealing::seal(&it.provider, &it.digest, &it.key)?,
                         it.digest,
                         it.key.hint(),
                         slot(),
@@ -645,9 +664,9 @@ impl Store {
                         it.project,
                         it.priority,
                         if it.disabled { "disabled" } else { "ready" },
-                    ])
+                    ]))
                 })
-                .collect();
+                .collect::<Result<Vec<_>, Refusal>>()?;
             let rows = text(&Value::Array(rows).to_string());
             statements.push(self.statement(EXISTING, core::slice::from_ref(&rows))?);
             // The guard lets only deleted keys be overwritten, so RETURNING gives the new ones.
@@ -716,7 +735,7 @@ impl Store {
         }
         let digests: Vec<_> = rows
             .iter()
-            .map(|row| json!([row.id, open_secret(row.secret.clone()).digest()]))
+            .map(|row| json!([row.id, Secret::new(row.secret.clone()).digest()]))
             .collect();
         let digests = text(&Value::Array(digests).to_string());
         self.batch(vec![
@@ -939,7 +958,7 @@ impl Store {
     /// When D1 does not answer.
     pub async fn secrets(&self, ids: &[u64]) -> Result<Vec<Stored>, Refusal> {
         let statement = self.statement(
-            "SELECT id, provider, secret, state, probes FROM provider_keys \
+            "SELECT id, provider, secret, coalesce(digest, '') AS digest, state, probes FROM provider_keys \
              WHERE id IN (SELECT value FROM json_each(?1)) AND state <> 'deleted'",
             &[text(&json!(ids).to_string())],
         )?;
@@ -960,7 +979,7 @@ impl Store {
     ) -> Result<Vec<Exported>, Refusal> {
         let condition = selection.condition(now);
         let sql = format!(
-            "SELECT k.id, k.provider, k.secret, k.remark, k.tags, k.project, k.priority, k.state, k.reason, k.created_at, k.hint \
+            "SELECT k.id, k.provider, k.secret, coalesce(k.digest, '') AS digest, k.remark, k.tags, k.project, k.priority, k.state, k.reason, k.created_at, k.hint \
              FROM provider_keys k WHERE {} AND ?1 > 0 AND k.id > {after} ORDER BY k.id LIMIT {limit}",
             condition.sql
         );
@@ -1024,6 +1043,7 @@ pub struct Stored {
     /// Its provider.
     pub provider: String,
     secret: String,
+    digest: String,
     /// Its state.
     pub state: String,
     /// How often its provider was asked since it was blocked.
@@ -1031,10 +1051,10 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Its text.
+    /// Its text; still sealed when it is locked.
     #[must_use]
     pub fn secret(&self) -> Secret {
-        open_secret(self.secret.clone())
+        open_secret(&self.provider, self.secret.clone(), &self.digest)
     }
 }
 

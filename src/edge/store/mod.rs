@@ -10,6 +10,7 @@ pub mod keys;
 pub mod objects;
 pub mod overview;
 pub mod probes;
+pub mod sealing;
 pub mod tokens;
 pub mod usage;
 pub mod watch;
@@ -109,6 +110,7 @@ struct Event<'a> {
 struct KeyRow {
     id: u64,
     secret: String,
+    digest: String,
     state: String,
     priority: i32,
     updated_at: Millis,
@@ -127,7 +129,8 @@ struct CoolingRow {
 }
 
 /// The columns of [`KeyRow`] and [`CoolingRow`].
-const KEY: &str = "id, secret, state, priority, updated_at";
+/// Only a sealed text is of use with its digest. The expression may be applied to its own result.
+const KEY: &str = "id, secret, iif(substr(secret, 1, 7) = 'sealed:', digest, '') AS digest, state, priority, updated_at";
 const COOLING: &str = "key_id, model, until, since, source, reason, strikes, updated_at";
 
 /// Ready keys of provider ?1 from slot ?2 on, and around the end, at most ?3.
@@ -355,10 +358,15 @@ impl Store {
 
 impl From<KeyRow> for Key {
     fn from(row: KeyRow) -> Self {
+        // It is opened when it is picked.
+        let secret = Secret::stored(row.secret, &row.digest);
         Self {
             id: KeyId(row.id),
-            secret: open_secret(row.secret),
-            state: State::parse(&row.state),
+            state: match State::parse(&row.state) {
+                State::Ready if !crate::edge::sealing::may_open(&secret) => State::Locked,
+                state => state,
+            },
+            secret,
             priority: row.priority,
             changed_at: row.updated_at,
             coolings: Vec::new(),
@@ -382,14 +390,10 @@ fn cooling_of(row: CoolingRow) -> (KeyId, Cooling, Millis) {
     (KeyId(row.key_id), cooling, row.updated_at)
 }
 
-/// The text of a key from what D1 has. The only place where one becomes the other.
-fn open_secret(stored: String) -> Secret {
-    Secret::new(stored)
-}
-
-/// What D1 is given of a key: see [`open_secret`].
-fn seal_secret(key: &Secret) -> String {
-    key.expose().to_owned()
+/// The text of a key from what D1 has; still sealed when it is locked.
+fn open_secret(provider: &str, stored: String, digest: &str) -> Secret {
+    let stored = Secret::stored(stored, digest);
+    crate::edge::sealing::open(provider, &stored).unwrap_or(stored)
 }
 
 /// The rows of the next result of a batch.

@@ -32,10 +32,11 @@ impl Store {
             id: u64,
             provider: String,
             secret: String,
+            digest: String,
             probes: u32,
         }
         let statement = self.statement(
-            "SELECT id, provider, secret, probes FROM provider_keys \
+            "SELECT id, provider, secret, coalesce(digest, '') AS digest, probes FROM provider_keys \
              WHERE probe_at <= ?1 AND state = 'blocked' ORDER BY probe_at LIMIT ?2",
             &[number(now), number(PROBES_PER_RUN.into())],
         )?;
@@ -45,8 +46,8 @@ impl Store {
             .into_iter()
             .map(|row| Suspect {
                 id: KeyId(row.id),
+                secret: open_secret(&row.provider, row.secret, &row.digest),
                 provider: row.provider,
-                secret: open_secret(row.secret),
                 asked: row.probes,
             })
             .collect())
