@@ -29,8 +29,6 @@ pub struct Totals {
     pub egress: u64,
     pub gateway: u64,
     pub caller: u64,
-    pub tokens_in: u64,
-    pub tokens_out: u64,
 }
 
 /// Keys of a provider in a state, and how many of them can be used for some model.
@@ -91,22 +89,6 @@ pub fn render(measured: &Measured, version: &str) -> String {
         for (verdict, count) in verdicts {
             let labels = [("provider", &*it.provider), ("model", &*it.model), ("verdict", verdict)];
             page.sample("one_balance_attempts_total", &labels, count);
-        }
-    }
-
-    let with_tokens = || measured.totals.iter().filter(|it| it.tokens_in + it.tokens_out > 0);
-    if with_tokens().next().is_some() {
-        page.family(
-            "one_balance_tokens_total",
-            "counter",
-            "Tokens of answers that could be looked into; with USAGE_TOKENS only.",
-        );
-        for it in with_tokens() {
-            for (direction, count) in [("in", it.tokens_in), ("out", it.tokens_out)] {
-                let labels =
-                    [("provider", &*it.provider), ("model", &*it.model), ("direction", direction)];
-                page.sample("one_balance_tokens_total", &labels, count);
-            }
         }
     }
 
@@ -217,7 +199,6 @@ mod tests {
         ] {
             assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
         }
-        assert!(!text.contains("tokens_total"), "nothing was counted of them");
     }
 
     proptest! {

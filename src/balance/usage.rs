@@ -136,8 +136,6 @@ pub struct Counts {
     pub gateway: u64,
     pub caller: u64,
     pub refused: u64,
-    pub tokens_in: u64,
-    pub tokens_out: u64,
     /// An upstream let on that it knows the model.
     known: bool,
 }
@@ -174,8 +172,6 @@ impl Counts {
         self.gateway += other.gateway;
         self.caller += other.caller;
         self.refused += other.refused;
-        self.tokens_in += other.tokens_in;
-        self.tokens_out += other.tokens_out;
         self.known |= other.known;
     }
 }
@@ -188,8 +184,6 @@ pub struct KeyCounts {
     pub successes: u64,
     pub rate_limited: u64,
     pub errors: u64,
-    pub tokens_in: u64,
-    pub tokens_out: u64,
 }
 
 impl KeyCounts {
@@ -198,8 +192,6 @@ impl KeyCounts {
         self.successes += other.successes;
         self.rate_limited += other.rate_limited;
         self.errors += other.errors;
-        self.tokens_in += other.tokens_in;
-        self.tokens_out += other.tokens_out;
     }
 }
 
@@ -210,8 +202,6 @@ pub struct TokenCounts {
     pub requests: u64,
     pub successes: u64,
     pub refused: u64,
-    pub tokens_in: u64,
-    pub tokens_out: u64,
 }
 
 impl TokenCounts {
@@ -219,8 +209,6 @@ impl TokenCounts {
         self.requests += other.requests;
         self.successes += other.successes;
         self.refused += other.refused;
-        self.tokens_in += other.tokens_in;
-        self.tokens_out += other.tokens_out;
     }
 }
 
@@ -342,24 +330,6 @@ impl Ledger {
         token.requests += 1;
         token.successes += u64::from(end == End::Served);
         token.refused += u64::from(end.is_ours());
-    }
-
-    /// An answer said how many tokens it took, in and out.
-    pub fn tokens(
-        &mut self,
-        now: Millis,
-        provider: &str,
-        model: &str,
-        key: KeyId,
-        token: u32,
-        (tokens_in, tokens_out): (u64, u64),
-    ) {
-        let counts = Counts { tokens_in, tokens_out, ..Counts::default() };
-        self.count(now, provider, model, |known| known.add(&counts));
-        let day = self.day(now);
-        day.key(key).add(&KeyCounts { tokens_in, tokens_out, ..KeyCounts::default() });
-        let counts = TokenCounts { tokens_in, tokens_out, ..TokenCounts::default() };
-        day.token(Some(token)).add(&counts);
     }
 
     /// What to do behind a request. Who is told to wait or to write does so.
@@ -710,15 +680,13 @@ mod tests {
     fn what_was_not_taken_is_written_with_what_came_meanwhile() {
         let mut ledger = ledger();
         served(&mut ledger, NOON, "m", 1);
-        ledger.tokens(NOON, "openai", "m", KeyId(1), 7, (10, 20));
         let batch = ledger.take(NOON);
         served(&mut ledger, NOON + 1, "m", 1);
         ledger.put_back(batch);
         let batch = ledger.take(NOON);
         let counts = batch.hourly[0].3;
-        assert_eq!((counts.requests, counts.tokens_in, counts.tokens_out), (2, 10, 20));
-        assert_eq!((batch.keys[0].2.attempts, batch.keys[0].2.tokens_out), (2, 20));
-        assert_eq!((batch.tokens[0].2.requests, batch.tokens[0].2.tokens_in), (2, 10));
+        assert_eq!((counts.requests, counts.attempts, counts.successes), (2, 2, 2));
+        assert_eq!((batch.keys[0].2.attempts, batch.tokens[0].2.requests), (2, 2));
     }
 
     /// Isolates that come and go, each with its own idea of the day.

@@ -13,7 +13,7 @@ const HOURS_KEPT: Millis = 32 * DAY;
 const DAYS_KEPT: Millis = 90 * DAY;
 
 /// The numbers of `usage_hourly` and `usage_totals`, in the order in which they are bound.
-const COUNTS: [&str; 13] = [
+const COUNTS: [&str; 11] = [
     "requests",
     "attempts",
     "successes",
@@ -25,12 +25,9 @@ const COUNTS: [&str; 13] = [
     "gateway",
     "caller",
     "refused",
-    "tokens_in",
-    "tokens_out",
 ];
-const KEY_COUNTS: [&str; 6] =
-    ["attempts", "successes", "rate_limited", "errors", "tokens_in", "tokens_out"];
-const TOKEN_COUNTS: [&str; 5] = ["requests", "successes", "refused", "tokens_in", "tokens_out"];
+const KEY_COUNTS: [&str; 4] = ["attempts", "successes", "rate_limited", "errors"];
+const TOKEN_COUNTS: [&str; 3] = ["requests", "successes", "refused"];
 
 /// Adds the rows of ?1, arrays of the table's key and then its numbers, unless the rows of today,
 /// ?2, are used up. `group`: the rows have more in front of the key, so some may be of the same one.
@@ -83,9 +80,7 @@ impl Store {
                     it.egress,
                     it.gateway,
                     it.caller,
-                    it.refused,
-                    it.tokens_in,
-                    it.tokens_out
+                    it.refused
                 ])
             })
             .collect();
@@ -93,16 +88,7 @@ impl Store {
             .keys
             .iter()
             .map(|(day, key, it)| {
-                json!([
-                    day,
-                    key.0,
-                    it.attempts,
-                    it.successes,
-                    it.rate_limited,
-                    it.errors,
-                    it.tokens_in,
-                    it.tokens_out
-                ])
+                json!([day, key.0, it.attempts, it.successes, it.rate_limited, it.errors])
             })
             .collect();
         let tokens: Vec<_> = batch
@@ -110,15 +96,7 @@ impl Store {
             .iter()
             .map(|(day, token, it)| {
                 let token = token.map_or_else(|| REST.to_owned(), |tag| format!("{tag:08x}"));
-                json!([
-                    day,
-                    token,
-                    it.requests,
-                    it.successes,
-                    it.refused,
-                    it.tokens_in,
-                    it.tokens_out
-                ])
+                json!([day, token, it.requests, it.successes, it.refused])
             })
             .collect();
         let today = number(now - now % DAY);

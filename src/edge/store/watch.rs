@@ -48,7 +48,7 @@ impl Store {
                 self.statement("SELECT at, counts FROM pool_counts", &[])?,
                 self.statement(
                     "SELECT provider, model, requests, successes, refused, rate_limited, rejected, transient, \
-                     egress, gateway, caller, tokens_in, tokens_out FROM usage_totals \
+                     egress, gateway, caller FROM usage_totals \
                      ORDER BY requests DESC, provider, model LIMIT ?1",
                     &[number(MODELS_SHOWN.into())],
                 )?,
