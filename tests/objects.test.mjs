@@ -277,6 +277,40 @@ describe('the official SDKs', () => {
     }
   });
 
+  test('@google/genai: an uploaded file stays on its key, and no token goes to Google', async () => {
+    await world.keys('google-ai-studio', KEYS);
+    const client = new GoogleGenAI({ apiKey: TOKEN, httpOptions: { baseUrl: `${world.main.url}/api/google-ai-studio` } });
+    const file = await client.files.upload({ file: new Blob(['hello there']), config: { mimeType: 'text/plain' } });
+    const model = 'gemini-2.5-flash';
+    for (let turn = 0; turn < KEYS; turn += 1) {
+      const contents = [{ role: 'user', parts: [{ fileData: { fileUri: file.uri, mimeType: 'text/plain' } }, { text: 'hi' }] }];
+      assert.equal((await client.models.generateContent({ model, contents })).text, 'You said: hi');
+      assert.equal((await client.files.get({ name: file.name })).name, file.name);
+    }
+    const requests = await world.sim.requests();
+    assert.ok(requests.some(({ path, query }) => path.endsWith('/upload/v1beta/files') && /upload_id=/.test(query ?? path)), 'the upload came through here');
+    assert.equal(new Set(requests.map(({ key }) => key)).size, 1);
+  });
+
+  test('an upload goes on without a token, but only one that began here', async () => {
+    await world.keys('google-ai-studio', KEYS);
+    const start = { 'x-goog-upload-protocol': 'resumable', 'x-goog-upload-command': 'start', 'x-goog-upload-header-content-type': 'text/plain' };
+    const begun = await world.main.api('google-ai-studio/upload/v1beta/files', { json: { file: { displayName: 'a' } }, headers: start });
+    const address = begun.headers.get('x-goog-upload-url');
+    assert.ok(address.startsWith(`${world.main.url}/api/google-ai-studio/upload/v1beta/files?upload_id=`), address);
+    const path = address.slice(world.main.url.length);
+    const finish = { method: 'POST', token: null, headers: { 'x-goog-upload-command': 'upload, finalize', 'x-goog-upload-offset': '0' }, body: 'hello' };
+    for (const other of [path.replace('upload_id=', 'upload_id=x'), path.replace('upload/v1beta', 'v1beta')]) {
+      assert.equal((await world.second.send(other, finish)).status, 401, other);
+    }
+    const done = await world.second.send(path, finish);
+    assert.equal(done.status, 200);
+    const { file } = await done.json();
+    for (let turn = 0; turn < KEYS; turn += 1) {
+      assert.equal((await world.main.api(`google-ai-studio/v1beta/${file.name}`)).status, 200);
+    }
+  });
+
   test('@google/genai: a file in a prompt, a cache, a batch', async () => {
     await world.keys('google-ai-studio', KEYS);
     const client = new GoogleGenAI({ apiKey: TOKEN, httpOptions: { baseUrl: `${world.main.url}/api/google-ai-studio` } });

@@ -19,6 +19,9 @@ const MONTH: Millis = 31 * DAY;
 /// The same where it is a day or two.
 const DAYS: Millis = 3 * DAY;
 
+/// What the name of a resumable upload begins with.
+pub const UPLOAD: &str = "upload_id/";
+
 /// How much of an answer is read for a name. It is among the first fields wherever one is made; what a
 /// finished batch adds to that is a few hundred bytes.
 pub const LONGEST_HEAD: usize = 16 * 1024;
@@ -324,6 +327,7 @@ static GEMINI: Objects = Objects {
         family("videos", DAYS),
     ],
     others: &[
+        ("PUT", "files", made(&[top_member("file", "name")], DAYS)),
         ("POST", "models/*:batchGenerateContent", made(NAME, MONTH)),
         ("POST", "models/*:asyncBatchEmbedContent", made(NAME, MONTH)),
         ("POST", "models/*:predictLongRunning", made(NAME, MONTH)),

@@ -247,6 +247,13 @@ impl Token {
         self.scope.unrestricted()
     }
 
+    /// What stands for the token of a request that goes on with an upload: a token began it, and the
+    /// upload's own id lets it go on.
+    #[must_use]
+    pub fn of_upload() -> Self {
+        Token { digest: [0; 32], scope: Scope::default(), expires: None, entry: 0 }
+    }
+
     /// Whether it may use the provider, be it for certain models only.
     pub fn allows_provider(&self, slug: &str) -> bool {
         self.scope.allows_provider(slug)

@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use worker::wasm_bindgen::JsCast;
-use worker::web_sys::{ReadableStream, ReadableStreamDefaultReader, Response, ResponseInit};
+use worker::web_sys::{
+    ReadableStream, ReadableStreamDefaultReader, Request, Response, ResponseInit,
+};
 
 use super::inbound::Target;
 use super::platform::now;
@@ -20,12 +22,16 @@ use crate::balance::error::Refusal;
 use crate::balance::key::KeyId;
 use crate::balance::model;
 use crate::balance::object::{self, Creation, LONGEST_HEAD, Objects, Stored};
+use crate::balance::route::ApiRoute;
 use crate::balance::{MINUTE, Millis};
 
 /// Objects remembered in a generation, of which there are two: at about 150 bytes each 2.5 MB of 128.
 const GENERATION: usize = 8_192;
 /// So long an isolate does not ask D1 again about a name that nobody knew.
 const UNKNOWN_FOR: Millis = MINUTE;
+
+/// Where a resumable upload goes on.
+const UPLOAD_URL: &str = "x-goog-upload-url";
 
 /// Who holds an object.
 #[derive(Clone)]
@@ -140,6 +146,30 @@ pub async fn holder(store: &Store, name: &str) -> Option<(String, KeyId)> {
     known()
 }
 
+/// Whether the request goes on with a resumable upload that began here. Its id, which nobody can guess,
+/// is all that Google asks for then, and some SDKs send nothing else.
+pub async fn continues_upload(store: &Store, api: &ApiRoute) -> bool {
+    let names = object::of(&api.provider).in_address(&api.path, api.query.as_deref());
+    let upload = names.iter().find(|name| name.starts_with(object::UPLOAD));
+    match upload.filter(|_| api.path.starts_with("upload/")) {
+        Some(upload) => holder(store, upload).await.is_some_and(|(of, _)| of == api.provider),
+        None => false,
+    }
+}
+
+/// An upload goes on where it began: here, with the key that began it, so that the file is known. The
+/// address that Google gives out would also be sent the caller's token.
+pub fn readdress(answer: &Response, request: &Request, provider: &str) {
+    let headers = answer.headers();
+    let Some(address) = headers.get(UPLOAD_URL).ok().flatten() else { return };
+    let url = request.url();
+    let origin = url.match_indices('/').nth(2).and_then(|(at, _)| url.get(..at));
+    let rest = address.find("/upload/").and_then(|at| address.get(at..));
+    if let (Some(origin), Some(rest)) = (origin, rest) {
+        let _ = headers.set(UPLOAD_URL, &format!("{origin}/api/{provider}{rest}"));
+    }
+}
+
 /// What an answer tells about objects, and how to remember it.
 pub struct Lookout<'a> {
     /// Whose answer it is.
@@ -158,7 +188,7 @@ impl Lookout<'_> {
     /// Reads what a success made from the head of its body, which stays unread for the caller, and
     /// remembers it. The body is split by the runtime; only its head comes through here.
     pub async fn note(&self, response: Response, creation: Creation) -> Response {
-        if let Some(upload) = response.headers().get("x-goog-upload-url").ok().flatten() {
+        if let Some(upload) = response.headers().get(UPLOAD_URL).ok().flatten() {
             let names = self.objects.in_address("", upload.split_once('?').map(|(_, query)| query));
             self.remember(names, creation).await;
             return response;

@@ -55,6 +55,9 @@ pub async fn proxy(
             trip.shown = Some((journey.last_key(), journey.attempts()));
         }
         usage::request(target, answer.as_ref());
+        if let Ok(answer) = &answer {
+            objects::readdress(answer, request, &api.provider);
+        }
         answer
     };
     let mut answer = answer.await;

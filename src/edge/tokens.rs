@@ -13,6 +13,7 @@ use worker::web_sys::Request;
 use super::admin::session;
 use super::env::Settings;
 use super::inbound::{self, Said};
+use super::objects;
 use super::platform::now;
 use super::respond::log;
 use super::store::tokens::TokenRow;
@@ -73,6 +74,8 @@ pub enum Who<'t> {
     Page(&'t Token),
     /// A client with a token that was made in the page, and its id.
     Client(u64, Rc<Token>),
+    /// Someone who goes on with an upload that a token began here.
+    Upload(Token),
 }
 
 impl Who<'_> {
@@ -82,6 +85,7 @@ impl Who<'_> {
         match self {
             Self::Setting(token) | Self::Page(token) => token,
             Self::Client(_, token) => token,
+            Self::Upload(token) => token,
         }
     }
 
@@ -97,6 +101,7 @@ impl Who<'_> {
         match self {
             Self::Setting(token) | Self::Page(token) => token.id(),
             Self::Client(id, _) => id.to_string(),
+            Self::Upload(_) => "upload".to_owned(),
         }
     }
 }
@@ -117,7 +122,13 @@ pub async fn who<'t>(
         Err(refusal) => refusal,
     };
     match refusal.kind {
-        Kind::NoToken => session::of_page(request, settings).map(Who::Page).ok_or(refusal),
+        Kind::NoToken => match session::of_page(request, settings) {
+            Some(token) => Ok(Who::Page(token)),
+            None if apart(objects::continues_upload(store, api)).await => {
+                Ok(Who::Upload(Token::of_upload()))
+            }
+            None => Err(refusal),
+        },
         Kind::UnknownToken => match apart(admit(store, inbound::presented(said, api))).await? {
             Some((id, token)) => Ok(Who::Client(id, token)),
             None => Err(refusal),

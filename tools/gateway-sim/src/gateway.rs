@@ -117,9 +117,14 @@ fn read(
     body: Bytes,
 ) -> (Call, Option<Answer>) {
     let uri = parts.uri;
-    let content = request::parse_content(&parts.headers, &body);
     let query = uri.query().map(request::parse_query).unwrap_or_default();
     let path = request::gateway_path(uri.path());
+    // A piece of a file, whatever its sender calls it.
+    let content = if query.iter().any(|(name, _)| name == "upload_id") {
+        Content::Bytes
+    } else {
+        request::parse_content(&parts.headers, &body)
+    };
     let slug = path.map_or("", |path| path.provider).to_owned();
     let rest = path.map_or("", |path| path.rest).to_owned();
     let mut misrouted = match path {
