@@ -15,6 +15,7 @@ import { buildSimulator } from './lib/upstream.mjs';
 import { build } from './build.mjs';
 
 const SIMULATOR = ['--manifest-path', join('tools', 'gateway-sim', 'Cargo.toml')];
+const SIMULATION = ['--manifest-path', join('tools', 'simulation', 'Cargo.toml')];
 const FUZZER = ['--manifest-path', join('tools', 'fuzz', 'Cargo.toml')];
 /** A glance at every run; `--seconds 600` is for by hand. */
 const FUZZ_SECONDS = '5';
@@ -26,6 +27,7 @@ const PARTS = {
   lint: [
     ['Format', () => cargo('fmt', '--check')],
     ['Format of the simulator', () => cargo('fmt', ...SIMULATOR, '--check')],
+    ['Format of the simulation', () => cargo('fmt', ...SIMULATION, '--check')],
     ['Format of the fuzzer', () => cargo('fmt', ...FUZZER, '--check')],
     ['Clippy, the core', () => cargo('clippy', '--locked', '--no-default-features', '--all-targets', ...DENY_WARNINGS)],
     ['Clippy, the Worker', wasmClippy],
@@ -36,6 +38,7 @@ const PARTS = {
   core: [
     ['Tests of the core', () => cargo('test', '--locked', '--no-default-features')],
     ['Tests of the simulator', () => cargo('test', '--locked', ...SIMULATOR)],
+    ['Simulation', () => cargo('run', '--locked', '--release', ...SIMULATION, '--', '--seeds', '2000')],
     ['A glance at damaged input', () => cargo('run', '--locked', '--release', ...FUZZER, '--', '--seconds', FUZZ_SECONDS)],
   ],
   build: [['Build', build]],

@@ -455,12 +455,13 @@ export class World {
 
   /** As after the first start: no key, no cooling, cold isolates, an empty simulator. */
   async fresh() {
+    // First, so that nothing of the last test is still being written behind an answer.
+    this.running = this.always;
+    await this.restart();
     const tables = await this.query(
       "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '\\_%' ESCAPE '\\' AND name NOT LIKE 'd1\\_%' ESCAPE '\\'",
     );
     await this.d1.batch(tables.map(({ name }) => this.d1.prepare(`DELETE FROM "${name}"`)));
-    this.running = this.always;
-    await this.restart();
     await this.prepare();
   }
 

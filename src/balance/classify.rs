@@ -20,7 +20,8 @@
 //! | `tables` | what is known of a provider's errors? one table each |
 //! | `google` | which of Google's quotas is it? |
 //! | `rules` | what can a row of a table say? |
-//! | `quota_headers` | is a quota spent before it earns a 429? |
+//! | `quota_headers` | is a quota spent before it earns a 429, or nearly? |
+//! | `limits` | which limit did a 429 hit? |
 //! | `stream` | is there an error in this 200? |
 //! | `empty` | is there nothing in this 200? |
 
@@ -28,6 +29,7 @@ mod body;
 mod empty;
 mod gateway;
 mod google;
+mod limits;
 mod quota_headers;
 mod rules;
 mod stream;
@@ -36,7 +38,8 @@ mod tables;
 mod tests;
 
 pub use empty::{LONGEST_EMPTY, is_empty_answer};
-pub use quota_headers::{sends_quota_headers, spent};
+pub use limits::lesson;
+pub use quota_headers::{Standing, sends_quota_headers, spent, standing};
 pub use stream::{classify_stream_head, end_of_events};
 
 use body::{Document, Fault};

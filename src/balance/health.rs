@@ -1,10 +1,10 @@
 //! What a verdict changes about a key. `None` means that nothing is written.
 //!
-//! Changes commute, so that isolates need no lock: the end of a cooling only grows, a block wins
-//! over a cooling, and a verdict about a request that was already under way when the key was cooled
-//! adds nothing to it.
+//! Isolates need no lock: of two coolings one rule says which stands
+//! ([`Cooling::gives_way_to`]), a block names the readiness that it ends, and a verdict about a
+//! request that was already under way when the key was cooled adds nothing to it.
 
-use super::key::{Cooling, EVERY_MODEL, Key, Source, cooled_name};
+use super::key::{Cooling, EVERY_MODEL, Key, Source, State, cooled_name};
 use super::snapshot::Change;
 use super::verdict::{Reason, Scope, Verdict, Wait};
 use super::{DAY, HOUR, Millis, SECOND, provider};
@@ -42,6 +42,8 @@ pub struct Attempt<'a> {
     pub model: &'a str,
     /// When it was sent.
     pub started: Millis,
+    /// Since when the key had been ready, as far as was known then.
+    pub ready_since: Millis,
 }
 
 /// The change that the verdict of an attempt means for its key, if any.
@@ -60,14 +62,14 @@ pub fn change(
         {
             None
         }
-        Verdict::Reject { reason, certain } => Some(Change::Block { key: key.id, reason, certain }),
+        Verdict::Reject { reason, certain } => block(key, attempt, reason, certain),
         Verdict::Cool { scope, wait, reason } => {
             let name = cooled_name(scope, attempt.model);
             let known = key.cooling_named(name);
             // Several requests can be under way when a quota ends: their answers are one piece of
             // news, not a row of strikes.
             let late = known.is_some_and(|known| known.since > attempt.started);
-            let strikes = known.map_or(0, |known| known.strikes);
+            let strikes = known.map_or(0, Cooling::counted);
             let (until, source, strikes) = match wait {
                 Wait::Stated(until) => (until, Source::Stated, 0),
                 Wait::Recheck(_) | Wait::Guessed(_) if late => return None,
@@ -77,7 +79,7 @@ pub fn change(
                         known.map_or(0, |it| if it.reason == reason { strikes } else { 0 });
                     let strikes = if escalates(scope, reason) { before + 1 } else { 0 };
                     if strikes >= REFUSED_OFTEN {
-                        return Some(Change::Block { key: key.id, reason, certain: false });
+                        return block(key, attempt, reason, false);
                     }
                     (now + after, Source::Guessed, strikes)
                 }
@@ -87,21 +89,20 @@ pub fn change(
                 }
             };
             let until = until.clamp(now + SHORTEST_COOLING, now + LONGEST_COOLING);
-            if known.is_some_and(|known| stands(known, until, source, now)) {
+            let cooling = Cooling {
+                model: name.to_owned(),
+                until,
+                since: now,
+                source,
+                reason,
+                strikes,
+                retried: false,
+                disproved: false,
+            };
+            if known.is_some_and(|known| !known.gives_way_to(&cooling)) {
                 return None;
             }
-            Some(Change::Cool {
-                key: key.id,
-                cooling: Cooling {
-                    model: name.to_owned(),
-                    until,
-                    since: now,
-                    source,
-                    reason,
-                    strikes,
-                    retried: false,
-                },
-            })
+            Some(Change::Cool { key: key.id, cooling })
         }
         Verdict::Success
         | Verdict::Caller
@@ -111,10 +112,15 @@ pub fn change(
     }
 }
 
-/// The known cooling already says it, or says more with better authority.
-fn stands(known: &Cooling, until: Millis, source: Source, now: Millis) -> bool {
-    known.until > now
-        && (known.until >= until || (known.source == Source::Stated && source == Source::Guessed))
+/// The block of a key that was ready, unless it became so again while the request was under way.
+fn block(key: &Key, attempt: Attempt<'_>, reason: Reason, certain: bool) -> Option<Change> {
+    let ready_since = attempt.ready_since;
+    (key.state == State::Ready && key.ready_since == ready_since).then_some(Change::Block {
+        key: key.id,
+        reason,
+        certain,
+        ready_since,
+    })
 }
 
 /// Whether a passing refusal of the whole key becomes a block in time: Gemini's 403 without a
@@ -134,7 +140,7 @@ fn guess(provider: &str, first: Millis, strikes: u32, now: Millis, policy: Polic
 
 #[cfg(test)]
 mod tests {
-    use super::super::key::{KeyId, State};
+    use super::super::key::KeyId;
     use super::super::snapshot::Snapshot;
     use super::super::snapshot::tests::{key, snapshot};
     use super::super::{MINUTE, clock};
@@ -149,7 +155,7 @@ mod tests {
     }
 
     const fn attempt(started: Millis) -> Attempt<'static> {
-        Attempt { provider: "openai", model: "m", started }
+        Attempt { provider: "openai", model: "m", started, ready_since: 0 }
     }
 
     /// Applies a verdict and returns the cooling it left, if it changed one.
@@ -182,14 +188,20 @@ mod tests {
         let reject = Verdict::Reject { reason: Reason::Leaked, certain: true };
         assert_eq!(
             change(&key(1), attempt(NOW), &reject, NOW, POLICY),
-            Some(Change::Block { key: KeyId(1), reason: Reason::Leaked, certain: true })
+            Some(Change::Block {
+                key: KeyId(1),
+                reason: Reason::Leaked,
+                certain: true,
+                ready_since: 0
+            })
         );
     }
 
     #[test]
     fn a_bare_403_for_something_that_is_no_model_says_nothing_about_the_key() {
         let bare = |reason| Verdict::Reject { reason, certain: false };
-        let about = |model| Attempt { provider: "custom-mine", model, started: NOW };
+        let about =
+            |model| Attempt { provider: "custom-mine", model, started: NOW, ready_since: 0 };
         let blocks =
             |model, reason| change(&key(1), about(model), &bare(reason), NOW, POLICY).is_some();
         assert!(!blocks(EVERY_MODEL, Reason::Forbidden));
@@ -252,7 +264,8 @@ mod tests {
     #[test]
     fn the_day_of_gemini_ends_at_midnight_pacific() {
         let policy = Policy { consecutive_429_threshold: 1 };
-        let attempt = Attempt { provider: "google-ai-studio", model: "m", started: NOW };
+        let attempt =
+            Attempt { provider: "google-ai-studio", model: "m", started: NOW, ready_since: 0 };
         let Some(Change::Cool { cooling, .. }) =
             change(&key(1), attempt, &cool(Wait::Guessed(MINUTE)), NOW, policy)
         else {
@@ -276,7 +289,8 @@ mod tests {
     fn limits_of_two_models_are_counted_apart() {
         let mut pool = snapshot([key(1)]);
         for model in ["a", "b", "c", "d", "e", "f"] {
-            let attempt = Attempt { provider: "google-ai-studio", model, started: NOW };
+            let attempt =
+                Attempt { provider: "google-ai-studio", model, started: NOW, ready_since: 0 };
             let verdict = cool(Wait::Guessed(MINUTE));
             let change = change(pool.key(KeyId(1)).unwrap(), attempt, &verdict, NOW, POLICY);
             let change = change.unwrap();

@@ -132,23 +132,68 @@ pub struct Key {
     pub state: State,
     /// Higher is used first.
     pub priority: i32,
-    /// When the row last changed, as far as this isolate knows. Guards against a refresh that
-    /// started before a change and would undo it.
-    pub changed_at: Millis,
-    /// Its coolings, few: one per model that ever ran out. Past ones stay until a refresh drops them.
+    /// Keys of a provider with the same text here share their quotas; empty: this one shares none.
+    pub project: String,
+    /// Grows with every change of the row or of its coolings in D1, so that answers that arrive in
+    /// the wrong order are told apart.
+    pub version: Millis,
+    /// When it last became ready, on D1's clock. A block is only of worth against the one that was
+    /// known when the request was sent: see [`Change::Block`](super::snapshot::Change::Block).
+    pub ready_since: Millis,
+    /// Its coolings, few: one per model that ever ran out. Past ones stay until they are pruned.
     pub coolings: Vec<Cooling>,
-    /// A stamp that grows with each use: the smallest is the least recently used.
-    pub used: u64,
-    /// Requests of this isolate that are waiting for an answer with this key: see
-    /// [`Self::waiting`].
-    pub in_flight: u32,
-    /// When the last of them was sent.
-    pub started_at: Millis,
+    /// Requests of this isolate that wait for an answer with this key.
+    pub waiting: Waiting,
 }
 
-/// After this long a request that never reported its end is forgotten: a caller who hangs up can
-/// take our bookkeeping with it. Longer than nearly every answer takes to begin.
-const FORGOTTEN_AFTER: Millis = 5 * MINUTE;
+/// Requests that wait for an answer. One that never reported its end (a caller who hangs up can take
+/// our bookkeeping with it) is forgotten after one to two spans: longer than nearly every answer
+/// takes to begin.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Waiting {
+    /// The span in which the last one began.
+    span: u64,
+    /// How many of it wait.
+    now: u32,
+    /// How many of the span before it wait.
+    before: u32,
+}
+
+/// The span of [`Waiting`].
+const SPAN: Millis = 5 * MINUTE;
+
+impl Waiting {
+    /// A request is sent.
+    pub const fn begin(&mut self, now: Millis) {
+        self.turn(now / SPAN);
+        self.now = self.now.saturating_add(1);
+    }
+
+    /// One that was sent at `started` has its answer, or will have none.
+    pub const fn end(&mut self, started: Millis) {
+        let span = started / SPAN;
+        if span == self.span {
+            self.now = self.now.saturating_sub(1);
+        } else if span + 1 == self.span {
+            self.before = self.before.saturating_sub(1);
+        }
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub const fn count(mut self, now: Millis) -> u32 {
+        self.turn(now / SPAN);
+        self.now.saturating_add(self.before)
+    }
+
+    const fn turn(&mut self, span: u64) {
+        if span != self.span {
+            self.before = if span == self.span + 1 { self.now } else { 0 };
+            self.now = 0;
+            self.span = span;
+        }
+    }
+}
 
 /// What state a key is in. Cooling is not among them: it is per model and ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,6 +253,8 @@ pub struct Cooling {
     pub strikes: u32,
     /// This guessed cooling was tried before its end and may not be again.
     pub retried: bool,
+    /// A success of this isolate showed that this guess was wrong: it does not hold here any more.
+    pub disproved: bool,
 }
 
 /// Who says how long a cooling lasts.
@@ -244,6 +291,48 @@ pub const FREE_MODELS: &str = "*:free";
 const FREE_SUFFIX: &str = ":free";
 
 impl Cooling {
+    /// Whether it keeps the key from being used.
+    #[must_use]
+    pub const fn runs(&self, now: Millis) -> bool {
+        self.until > now && !self.disproved
+    }
+
+    /// Guesses in a row, if the next one goes on counting from this one.
+    #[must_use]
+    pub const fn counted(&self) -> u32 {
+        if self.disproved { 0 } else { self.strikes }
+    }
+
+    /// Whether another one for the same key and name takes its place. This is the one rule about two
+    /// coolings: in an isolate's memory, and as the guard of every write in D1, so that both end up
+    /// with the same one.
+    ///
+    /// - What an administrator ended (`until` 0 since then) gives way only to what began after it.
+    /// - What was over when the new one began gives way.
+    /// - An end that was stated stands over a guess, also over one that ends later, unless that guess
+    ///   was made afterwards.
+    /// - Of two of a kind, the later end counts.
+    #[must_use]
+    pub fn gives_way_to(&self, new: &Self) -> bool {
+        if self.until == 0 {
+            return new.since > self.since;
+        }
+        if self.until <= new.since {
+            return true;
+        }
+        match (self.source, new.source) {
+            (Source::Guessed, Source::Stated) => new.since >= self.since || new.until > self.until,
+            (Source::Stated, Source::Guessed) => false,
+            _ => self.disproved || new.until > self.until,
+        }
+    }
+
+    /// Whether both are the same row of D1.
+    #[must_use]
+    pub fn is_same_row(&self, other: &Self) -> bool {
+        self.until == other.until && self.since == other.since && self.source == other.source
+    }
+
     /// Whether this cooling covers a request for the model.
     #[must_use]
     pub fn covers(&self, model: &str) -> bool {
@@ -274,19 +363,14 @@ pub const fn cooled_name(scope: Scope, model: &str) -> &str {
 }
 
 impl Key {
-    /// When the key can be used for the model: `None` now, else the end of its longest cooling.
+    /// What keeps the key itself from being used for the model: `None`, else the cooling that ends
+    /// last. Coolings of its project are not looked at.
     #[must_use]
     pub fn cooling_for(&self, model: &str, now: Millis) -> Option<&Cooling> {
         self.coolings
             .iter()
-            .filter(|cooling| cooling.until > now && cooling.covers(model))
+            .filter(|cooling| cooling.runs(now) && cooling.covers(model))
             .max_by_key(|cooling| cooling.until)
-    }
-
-    /// Requests of this isolate that wait for an answer with this key.
-    #[must_use]
-    pub const fn waiting(&self, now: Millis) -> u32 {
-        if now.saturating_sub(self.started_at) > FORGOTTEN_AFTER { 0 } else { self.in_flight }
     }
 
     /// The cooling kept under exactly this name, past or present.
@@ -347,6 +431,7 @@ mod tests {
             reason: Reason::RateLimit,
             strikes: 0,
             retried: false,
+            disproved: false,
         };
         assert!(cooling("m").covers("m"));
         assert!(!cooling("m").covers("m2"));
@@ -359,5 +444,56 @@ mod tests {
                 assert_eq!(cooling(name).covers(model), covering_names(model).contains(&name));
             }
         }
+    }
+
+    #[test]
+    fn one_rule_for_two_coolings() {
+        use Source::{Guessed, Stated};
+        let of = |since, until, source| Cooling {
+            model: "m".into(),
+            until,
+            since,
+            source,
+            reason: Reason::RateLimit,
+            strikes: 0,
+            retried: false,
+            disproved: false,
+        };
+        for (old, new, gives_way) in [
+            (of(10, 50, Stated), of(20, 60, Stated), true),
+            (of(10, 50, Stated), of(20, 50, Stated), false),
+            (of(10, 50, Stated), of(20, 40, Stated), false),
+            (of(10, 50, Stated), of(20, 90, Guessed), false),
+            (of(10, 50, Stated), of(50, 60, Guessed), true),
+            (of(10, 50, Guessed), of(20, 30, Stated), true),
+            (of(10, 50, Guessed), of(9, 30, Stated), false),
+            (of(10, 50, Guessed), of(9, 60, Stated), true),
+            (of(10, 50, Guessed), of(20, 40, Guessed), false),
+            (of(10, 50, Guessed), of(20, 60, Guessed), true),
+            // Ended by an administrator at 30.
+            (of(30, 0, Stated), of(30, 90, Stated), false),
+            (of(30, 0, Stated), of(29, 90, Stated), false),
+            (of(30, 0, Stated), of(31, 90, Guessed), true),
+        ] {
+            assert_eq!(old.gives_way_to(&new), gives_way, "{old:?} {new:?}");
+            assert!(!new.gives_way_to(&new), "a write that is repeated changes nothing");
+        }
+    }
+
+    #[test]
+    fn a_request_that_never_ends_is_forgotten_and_one_that_does_is_not_counted_twice() {
+        let mut waiting = Waiting::default();
+        let start = 100 * SPAN;
+        waiting.begin(start);
+        waiting.begin(start + SPAN);
+        assert_eq!(waiting.count(start + SPAN), 2);
+        waiting.end(start);
+        assert_eq!(waiting.count(start + SPAN), 1);
+        assert_eq!(waiting.count(start + 2 * SPAN), 1);
+        assert_eq!(waiting.count(start + 3 * SPAN), 0);
+        waiting.begin(start + 3 * SPAN);
+        waiting.end(start + SPAN); // long forgotten
+        assert_eq!(waiting.count(start + 3 * SPAN), 1);
+        assert_eq!(waiting.count(start), 0, "a clock that went back forgets");
     }
 }

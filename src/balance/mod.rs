@@ -15,7 +15,10 @@
 //! | [`clock`] | calendar arithmetic: midnight Pacific, month start |
 //! | [`key`] | what a key and a cooling are |
 //! | [`snapshot`] | what is known of a provider's keys |
-//! | [`pick`] | which key is next? |
+//! | [`line`] | in which order are keys used for a model? |
+//! | [`quota`] | what was learnt of a key's requests per minute and day? |
+//! | [`pick`](mod@pick) | which key is next? |
+//! | [`isolate`] | what does an isolate remember, and when does it ask D1 what? |
 //! | [`health`] | what does the verdict change about the key? |
 //! | [`probe`] | is a blocked key still rejected? |
 //! | [`retry`] | and what happens with the request now? |
@@ -40,8 +43,10 @@ pub mod error;
 pub mod gateway;
 pub mod health;
 pub mod import;
+pub mod isolate;
 pub mod key;
 pub mod limit;
+pub mod line;
 pub mod metrics;
 pub mod model;
 pub mod object;
@@ -50,6 +55,7 @@ pub mod pick;
 pub mod probe;
 pub mod problem;
 pub mod provider;
+pub mod quota;
 pub mod retry;
 pub mod retry_after;
 pub mod route;

@@ -1,19 +1,31 @@
 //! Chooses the key of the next attempt.
 //!
 //! The order, first difference decides:
-//! 1. a key that is ready and not cooling for the model, and that this request did not try yet;
+//! 1. a key that is ready, does not cool for the model (nor does its project), has not sent what its
+//!    learnt quota allows, and was not tried by this request;
 //! 2. higher priority;
-//! 3. fewer requests waiting on it in this isolate;
-//! 4. least recently used in this isolate;
-//! 5. a random order that differs between requests, so that isolates that all begin with an
-//!    untouched snapshot do not march through the pool in step.
+//! 3. the one of which the fewest requests of this isolate wait, among the [`LOOK`] keys that were
+//!    used least recently for this model; of several, the one that was used least recently;
+//! 4. keys that were never used come first, in a random order that is each isolate's own, so that
+//!    isolates which begin with the same keys do not march through them in step. From then on each
+//!    isolate goes round its keys, which is fair: see `a_few_isolates_share_the_keys_fairly`.
 //!
 //! When nothing is left, a guessed cooling that is past its half may be tried once, the one that
-//! ends soonest first: nobody said that it must last that long. A stated one never is.
+//! ends soonest first: nobody said that it must last that long. Then, rarely, a key that rests only
+//! by what was learnt of its quota ([`quota`](super::quota)). A stated end never is tested.
+//!
+//! Keys are kept in lines ([`line`](super::line)), so that a pick costs the same for ten keys and for
+//! thousands of which most cool.
 
 use super::Millis;
-use super::key::{Key, KeyId, Source, State};
-use super::snapshot::Snapshot;
+use super::key::{KeyId, Source};
+use super::snapshot::{Queue, Snapshot};
+
+/// So many of the keys that were used least recently are looked at for one on which nothing waits.
+/// Keys go to the end of the line when they are used, so that idle ones are in front anyway.
+pub const LOOK: usize = 16;
+/// So many resting keys are looked at for one that may be tried before its time.
+const LOOK_EARLY: usize = 64;
 
 /// The outcome of a pick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,71 +48,76 @@ pub enum Pick {
     Empty,
 }
 
-/// Chooses a key for the model among those not in `tried`. `seed` breaks ties.
+/// Chooses a key for the model among those not in `tried`.
 #[must_use]
-pub fn pick(snapshot: &Snapshot, tried: &[KeyId], model: &str, now: Millis, seed: u64) -> Pick {
-    let mut best: Option<(Rank, KeyId)> = None;
-    let mut early: Option<(Millis, KeyId)> = None;
-    let mut soonest: Option<Millis> = None;
-    let mut any_tried = false;
-    for key in snapshot.keys().filter(|key| key.state == State::Ready) {
-        let fresh = !tried.contains(&key.id);
-        match key.cooling_for(model, now) {
-            None if fresh => {
-                let rank = Rank::of(key, now, seed);
-                if best.as_ref().is_none_or(|(known, _)| rank < *known) {
-                    best = Some((rank, key.id));
-                }
-            }
-            None => any_tried = true,
-            Some(cooling) => {
-                soonest = Some(soonest.map_or(cooling.until, |known| known.min(cooling.until)));
-                if fresh
-                    && may_retry_early(key, model, now)
-                    && early.is_none_or(|(until, _)| cooling.until < until)
-                {
-                    early = Some((cooling.until, key.id));
-                }
-            }
-        }
+pub fn pick(snapshot: &mut Snapshot, tried: &[KeyId], model: &str, now: Millis) -> Pick {
+    let mut queue = snapshot.queue(model, now);
+    let mut found = look(&queue, tried, now);
+    // Only a clock that went back puts keys into the line that rest.
+    while !found.resting.is_empty() {
+        queue.step_out(&found.resting, now);
+        found = look(&queue, tried, now);
     }
-    match (best, early, soonest) {
-        (Some((_, id)), _, _) => Pick::Key { id, early: false },
-        (None, Some((_, id)), _) => Pick::Key { id, early: true },
-        (None, None, Some(until)) if !any_tried => Pick::Exhausted { until },
-        _ if any_tried => Pick::AllTried,
+    if let Some(id) = found.best {
+        return Pick::Key { id, early: false };
+    }
+    let early = queue
+        .guesses()
+        .take(LOOK_EARLY)
+        .filter(|id| !tried.contains(id))
+        .find(|id| may_retry_early(&queue, *id, now))
+        .or_else(|| queue.doubtful(now).take(LOOK_EARLY).find(|id| !tried.contains(id)));
+    match (early, queue.soonest()) {
+        (Some(id), _) => Pick::Key { id, early: true },
+        (None, Some(until)) if !found.any_tried => Pick::Exhausted { until },
+        _ if found.any_tried => Pick::AllTried,
         _ => Pick::Empty,
     }
 }
 
-/// Smaller is better; compared field by field.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    priority: i32,
-    waiting: u32,
-    used: u64,
-    tie: u64,
+#[derive(Default)]
+struct Found {
+    best: Option<KeyId>,
+    any_tried: bool,
+    /// Stand in line though they rest.
+    resting: Vec<KeyId>,
 }
 
-impl Rank {
-    fn of(key: &Key, now: Millis, seed: u64) -> Self {
-        Self {
-            priority: key.priority.saturating_neg(),
-            waiting: key.waiting(now),
-            used: key.used,
-            tie: mix(seed ^ key.id.0),
+fn look(queue: &Queue<'_>, tried: &[KeyId], now: Millis) -> Found {
+    let mut found = Found::default();
+    let mut fewest = u32::MAX;
+    let mut tier = None;
+    let mut looked = 0;
+    for (priority, _, id) in queue.in_line() {
+        if found.best.is_some() && tier != Some(priority) {
+            break;
+        }
+        if tried.contains(id) {
+            found.any_tried = true;
+            continue;
+        }
+        if queue.rest(*id, now).is_some() {
+            found.resting.push(*id);
+            continue;
+        }
+        let waiting = queue.key(*id).map_or(0, |key| key.waiting.count(now));
+        if waiting < fewest {
+            (found.best, fewest, tier) = (Some(*id), waiting, Some(priority));
+        }
+        looked += 1;
+        if waiting == 0 || looked == LOOK {
+            break;
         }
     }
+    found
 }
 
 /// All coolings that stand in the way are guesses, past their half, and not tried since they began.
-fn may_retry_early(key: &Key, model: &str, now: Millis) -> bool {
-    key.coolings.iter().filter(|cooling| cooling.until > now && cooling.covers(model)).all(
-        |cooling| {
-            let half = cooling.since + cooling.until.saturating_sub(cooling.since) / 2;
-            cooling.source == Source::Guessed && !cooling.retried && now >= half
-        },
-    )
+fn may_retry_early(queue: &Queue<'_>, id: KeyId, now: Millis) -> bool {
+    queue.coolings(id, now).all(|cooling| {
+        let half = cooling.since + cooling.until.saturating_sub(cooling.since) / 2;
+        cooling.source == Source::Guessed && !cooling.retried && now >= half
+    })
 }
 
 /// Spreads neighbouring numbers over the whole range (the finaliser of SplitMix64).
@@ -115,6 +132,7 @@ pub const fn mix(mut n: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::HOUR;
+    use super::super::key::{Key, State};
     use super::super::snapshot::Change;
     use super::super::snapshot::tests::{cooling, key, snapshot};
     use super::*;
@@ -132,10 +150,10 @@ mod tests {
     fn uses_every_key_once_before_one_twice() {
         let mut pool = snapshot((0..50).map(key));
         let mut uses = HashMap::new();
-        for request in 0..500 {
-            let id = chosen(pick(&pool, &[], "m", 0, request)).unwrap();
-            pool.started(KeyId(id), 0);
-            pool.ended(KeyId(id));
+        for _ in 0..500 {
+            let id = chosen(pick(&mut pool, &[], "m", 0)).unwrap();
+            pool.started(KeyId(id), "m", 0);
+            pool.ended(KeyId(id), 0);
             *uses.entry(id).or_insert(0) += 1;
         }
         assert!(uses.len() == 50 && uses.values().all(|&n| n == 10), "{uses:?}");
@@ -145,12 +163,12 @@ mod tests {
     fn prefers_priority_then_idle_keys() {
         let mut pool =
             snapshot([key(1), Key { priority: 5, ..key(2) }, Key { priority: 5, ..key(3) }]);
-        pool.started(KeyId(2), 0);
-        assert_eq!(chosen(pick(&pool, &[], "m", 0, 0)), Some(3));
-        assert_eq!(chosen(pick(&pool, &[KeyId(3)], "m", 0, 0)), Some(2));
-        assert_eq!(chosen(pick(&pool, &[KeyId(3), KeyId(2)], "m", 0, 0)), Some(1));
+        pool.started(KeyId(2), "m", 0);
+        assert_eq!(chosen(pick(&mut pool, &[], "m", 0)), Some(3));
+        assert_eq!(chosen(pick(&mut pool, &[KeyId(3)], "m", 0)), Some(2));
+        assert_eq!(chosen(pick(&mut pool, &[KeyId(3), KeyId(2)], "m", 0)), Some(1));
         assert_eq!(
-            pool.key(KeyId(2)).unwrap().waiting(HOUR),
+            pool.key(KeyId(2)).unwrap().waiting.count(HOUR),
             0,
             "one that never ended is forgotten"
         );
@@ -158,7 +176,13 @@ mod tests {
 
     #[test]
     fn isolates_begin_at_different_keys() {
-        let first = |seed| chosen(pick(&snapshot((0..100).map(key)), &[], "m", 0, seed));
+        let first = |seed| {
+            let mut pool = Snapshot::new(seed);
+            for id in 0..100 {
+                pool.merge(key(id), 0);
+            }
+            chosen(pick(&mut pool, &[], "m", 0))
+        };
         let begins: std::collections::HashSet<_> = (0..20).map(first).collect();
         assert!(begins.len() > 10, "{begins:?}");
     }
@@ -168,23 +192,23 @@ mod tests {
         let mut pool = snapshot([key(1)]);
         let cool = cooling("a", 0, 100, Source::Stated);
         pool.apply(&Change::Cool { key: KeyId(1), cooling: cool }, 0);
-        assert_eq!(pick(&pool, &[], "a", 50, 0), Pick::Exhausted { until: 100 });
-        assert_eq!(chosen(pick(&pool, &[], "b", 50, 0)), Some(1));
-        assert_eq!(chosen(pick(&pool, &[], "a", 100, 0)), Some(1));
+        assert_eq!(pick(&mut pool, &[], "a", 50), Pick::Exhausted { until: 100 });
+        assert_eq!(chosen(pick(&mut pool, &[], "b", 50)), Some(1));
+        assert_eq!(chosen(pick(&mut pool, &[], "a", 100)), Some(1));
     }
 
     #[test]
     fn tells_exhausted_from_tried_from_empty() {
-        assert_eq!(pick(&Snapshot::new(), &[], "m", 0, 0), Pick::Empty);
-        let blocked = snapshot([Key { state: State::Blocked, ..key(1) }]);
-        assert_eq!(pick(&blocked, &[], "m", 0, 0), Pick::Empty);
-        assert_eq!(pick(&snapshot([key(1)]), &[KeyId(1)], "m", 0, 0), Pick::AllTried);
+        assert_eq!(pick(&mut Snapshot::new(0), &[], "m", 0), Pick::Empty);
+        let mut blocked = snapshot([Key { state: State::Blocked, ..key(1) }]);
+        assert_eq!(pick(&mut blocked, &[], "m", 0), Pick::Empty);
+        assert_eq!(pick(&mut snapshot([key(1)]), &[KeyId(1)], "m", 0), Pick::AllTried);
         let mut pool = snapshot([key(1), key(2)]);
         for (id, until) in [(1, 300), (2, 200)] {
             let cool = cooling("m", 0, until, Source::Stated);
             pool.apply(&Change::Cool { key: KeyId(id), cooling: cool }, 0);
         }
-        assert_eq!(pick(&pool, &[KeyId(1)], "m", 0, 0), Pick::Exhausted { until: 200 });
+        assert_eq!(pick(&mut pool, &[KeyId(1)], "m", 0), Pick::Exhausted { until: 200 });
     }
 
     #[test]
@@ -194,10 +218,10 @@ mod tests {
             let cool = cooling("m", 0, 100, source);
             pool.apply(&Change::Cool { key: KeyId(id), cooling: cool }, 0);
         }
-        assert_eq!(pick(&pool, &[], "m", 49, 0), Pick::Exhausted { until: 100 });
-        assert_eq!(pick(&pool, &[], "m", 50, 0), Pick::Key { id: KeyId(1), early: true });
-        pool.retry_early(KeyId(1), "m");
-        assert_eq!(pick(&pool, &[], "m", 60, 0), Pick::Exhausted { until: 100 });
+        assert_eq!(pick(&mut pool, &[], "m", 49), Pick::Exhausted { until: 100 });
+        assert_eq!(pick(&mut pool, &[], "m", 50), Pick::Key { id: KeyId(1), early: true });
+        pool.retry_early(KeyId(1), "m", 50);
+        assert_eq!(pick(&mut pool, &[], "m", 60), Pick::Exhausted { until: 100 });
     }
 
     proptest! {
@@ -206,7 +230,7 @@ mod tests {
             coolings in proptest::collection::vec((0u64..8, 0u64..100, 0u64..100, any::<bool>()), 0..20),
             blocked in proptest::collection::vec(0u64..8, 0..4),
             tried in proptest::collection::vec(0u64..8, 0..4),
-            now in 0u64..100, seed: u64,
+            now in 0u64..100,
         ) {
             let mut pool = snapshot((0..8).map(|id| {
                 let state = if blocked.contains(&id) { State::Blocked } else { State::Ready };
@@ -217,7 +241,7 @@ mod tests {
                 pool.apply(&Change::Cool { key: KeyId(id), cooling: cooling("m", since, until, source) }, since);
             }
             let tried: Vec<_> = tried.into_iter().map(KeyId).collect();
-            match pick(&pool, &tried, "m", now, seed) {
+            match pick(&mut pool, &tried, "m", now) {
                 Pick::Key { id, early } => {
                     let key = pool.key(id).unwrap();
                     prop_assert!(key.state == State::Ready && !tried.contains(&id));

@@ -117,14 +117,14 @@ impl Course {
 
     /// Chooses the key of the next attempt.
     #[must_use]
-    pub fn pick(&self, snapshot: &Snapshot, model: &str, now: Millis, seed: u64) -> Pick {
+    pub fn pick(&self, snapshot: &mut Snapshot, model: &str, now: Millis) -> Pick {
         if self.avoided.is_empty() {
-            return pick(snapshot, &self.spent, model, now, seed);
+            return pick(snapshot, &self.spent, model, now);
         }
         let tried: Vec<_> = self.spent.iter().chain(&self.avoided).copied().collect();
-        match pick(snapshot, &tried, model, now, seed) {
+        match pick(snapshot, &tried, model, now) {
             found @ Pick::Key { early: false, .. } => found,
-            _ => pick(snapshot, &self.spent, model, now, seed),
+            _ => pick(snapshot, &self.spent, model, now),
         }
     }
 
@@ -272,7 +272,12 @@ mod tests {
     }
 
     const fn block(id: u64) -> Change {
-        Change::Block { key: KeyId(id), reason: Reason::Unauthorized, certain: false }
+        Change::Block {
+            key: KeyId(id),
+            reason: Reason::Unauthorized,
+            certain: false,
+            ready_since: 0,
+        }
     }
 
     fn take(course: &mut Course, id: u64, verdict: &Verdict) -> Next {
@@ -309,11 +314,11 @@ mod tests {
 
     #[test]
     fn never_uses_a_key_again_that_was_at_fault_and_an_innocent_one_only_as_the_last() {
-        let pool = snapshot([key(1), key(2), key(3)]);
+        let mut pool = snapshot([key(1), key(2), key(3)]);
         let mut course = course();
         take(&mut course, 1, &LIMITED);
         take(&mut course, 2, &OVERLOADED);
-        let chosen = |course: &Course| match course.pick(&pool, "m", 0, 0) {
+        let mut chosen = |course: &Course| match course.pick(&mut pool, "m", 0) {
             Pick::Key { id, .. } => id.0,
             other => panic!("{other:?}"),
         };
@@ -329,7 +334,7 @@ mod tests {
         pool.apply(&Change::Cool { key: KeyId(2), cooling: cool }, 0);
         let mut course = course();
         take(&mut course, 1, &OVERLOADED);
-        assert_eq!(course.pick(&pool, "m", 60, 0), Pick::Key { id: KeyId(1), early: false });
+        assert_eq!(course.pick(&mut pool, "m", 60), Pick::Key { id: KeyId(1), early: false });
     }
 
     #[test]

@@ -7,11 +7,13 @@ use worker::Env;
 use worker::js_sys::{Function, JsString, Promise, Reflect};
 use worker::wasm_bindgen::{JsCast, JsValue};
 
+use super::pool;
 use super::task::{apart, settled};
 use crate::balance::SECOND;
 use crate::balance::error::Refusal;
 use crate::balance::gateway;
 use crate::balance::health::{DEFAULT_CONSECUTIVE_429_THRESHOLD, Policy};
+use crate::balance::isolate::{DEFAULT_REFRESH_SECONDS, DEFAULT_WORKING_SET, Limits};
 use crate::balance::problem::Problem;
 use crate::balance::retry::DEFAULT_MAX_ATTEMPTS;
 use crate::balance::token::{self, Scope, Token, Tokens};
@@ -91,6 +93,9 @@ impl Settings {
         super::usage::configure(number("USAGE_FLUSH_SECONDS", USAGE_FLUSH_SECONDS));
         let threshold = number("CONSECUTIVE_429_THRESHOLD", DEFAULT_CONSECUTIVE_429_THRESHOLD);
         let min_usable = number("WEBHOOK_MIN_USABLE", 1);
+        let working_set = number("WORKING_SET", DEFAULT_WORKING_SET);
+        let refresh = number("REFRESH_SECONDS", DEFAULT_REFRESH_SECONDS);
+        pool::limit(Limits::of(working_set, refresh));
         let mut switch = |name: &str| match text(name).as_deref() {
             None | Some("off" | "false" | "0") => false,
             Some("on" | "true" | "1") => true,

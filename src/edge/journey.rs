@@ -10,14 +10,15 @@ use super::inbound::Target;
 use super::inspect::{self, Beginning};
 use super::objects::Lookout;
 use super::platform::{now, seed};
-use super::store::{Recorded, Store};
+use super::store::Store;
 use super::task::{Context, apart};
 use super::trail::Step;
 use super::upstream::Failure;
 use super::{alerts, log, pool, respond, sealing, usage};
-use crate::balance::classify::{self, Answer};
+use crate::balance::classify::{self, Answer, Standing};
 use crate::balance::error::Refusal;
 use crate::balance::health::{self, Attempt, Policy};
+use crate::balance::isolate::Recorded;
 use crate::balance::key::{KeyId, Secret};
 use crate::balance::object::{self, Held};
 use crate::balance::pick::Pick;
@@ -26,7 +27,7 @@ use crate::balance::retry::{Course, Next, Shape};
 use crate::balance::route::ApiRoute;
 use crate::balance::snapshot::{Change, Snapshot};
 use crate::balance::usage::Outcome;
-use crate::balance::verdict::{Reason, Verdict};
+use crate::balance::verdict::{Reason, Scope, Verdict, Wait};
 use crate::balance::{Millis, SECOND};
 
 /// One client request on its way through keys.
@@ -58,6 +59,8 @@ pub struct Journey<'a> {
 pub struct Try {
     key: KeyId,
     started: Millis,
+    /// Since when the key was ready, as far as was known.
+    ready_since: Millis,
     /// When its answer came. All that follows from the answer is of this time.
     ended: Millis,
 }
@@ -177,7 +180,7 @@ impl<'a> Journey<'a> {
             (Pick::Key { id, early }, _) => {
                 let secret = self.with_pool(|snapshot| {
                     if early {
-                        snapshot.retry_early(id, &self.target.model);
+                        snapshot.retry_early(id, &self.target.model, now());
                     }
                     snapshot.key(id).map(|key| key.secret.clone())
                 });
@@ -232,7 +235,7 @@ impl<'a> Journey<'a> {
     fn pick(&self) -> Pick {
         loop {
             let picked = self
-                .with_pool(|pool| self.course.pick(pool, &self.target.model, now(), seed()))
+                .with_pool(|pool| self.course.pick(pool, &self.target.model, now()))
                 .unwrap_or(Pick::Empty);
             match picked {
                 Pick::Key { id, .. } if !self.open(id) => {} // it is locked now, so another is picked
@@ -254,7 +257,7 @@ impl<'a> Journey<'a> {
                     true
                 }
                 None => {
-                    pool.lock(key);
+                    pool.lock(key, now());
                     false
                 }
             }
@@ -267,14 +270,15 @@ impl<'a> Journey<'a> {
     pub fn begin(&mut self, key: KeyId) -> Try {
         self.last_key = Some(key);
         let started = now();
-        self.with_pool(|snapshot| snapshot.started(key, started));
-        Try { key, started, ended: started }
+        let begun = self.with_pool(|snapshot| snapshot.started(key, &self.target.model, started));
+        let ready_since = begun.flatten().unwrap_or_default();
+        Try { key, started, ready_since, ended: started }
     }
 
     /// It has its answer, or will have none.
     pub fn end(&self, attempt: &mut Try) {
         attempt.ended = now();
-        self.with_pool(|snapshot| snapshot.ended(attempt.key));
+        self.with_pool(|snapshot| snapshot.ended(attempt.key, attempt.started));
     }
 
     /// What a failed answer says.
@@ -302,13 +306,20 @@ impl<'a> Journey<'a> {
         if classify::sends_quota_headers(slug) {
             let headers = response.headers();
             let header = |name: &str| headers.get(name).ok().flatten();
-            if let Some((scope, wait, reason)) = classify::spent(slug, &header, at) {
-                let verdict = Verdict::Cool { scope, wait, reason };
-                if let Some(change) =
-                    self.target.change(attempt, &verdict, at, self.settings.policy)
-                {
-                    self.target.record(change, at, response.status(), String::new());
+            match classify::standing(slug, &header, at) {
+                Standing::Spent(scope, wait, reason) => {
+                    let verdict = Verdict::Cool { scope, wait, reason };
+                    if let Some(change) =
+                        self.target.change(attempt, &verdict, at, self.settings.policy)
+                    {
+                        self.target.record(change, at, response.status(), String::new());
+                    }
                 }
+                Standing::Low(told) => {
+                    let model = &self.target.model;
+                    self.with_pool(|snapshot| snapshot.hear(attempt.key, model, told, at));
+                }
+                Standing::Plenty => {}
             }
         }
     }
@@ -327,8 +338,22 @@ impl<'a> Journey<'a> {
             let words = words_of(&failure.head, secret);
             alerts::note("egress", &self.target.provider, "", failure.status, &words);
         }
+        self.learn(attempt, failure, verdict);
         let shape = Shape::of(failure.status, &failure.head);
         self.react(attempt, verdict, shape, failure.status, || words_of(&failure.head, secret))
+    }
+
+    /// A 429 may say how many requests the key can send.
+    fn learn(&self, attempt: &Try, failure: &Failure, verdict: &Verdict) {
+        let Verdict::Cool { scope: Scope::Model, wait: Wait::Stated(until), .. } = *verdict else {
+            return;
+        };
+        let (none, at) = (|_: &str| None, attempt.ended);
+        let answer = self.target.answer(failure.status, &none, &failure.head, at);
+        if let Some(lesson) = classify::lesson(&answer) {
+            let model = &self.target.model;
+            self.with_pool(|snapshot| snapshot.learn(attempt.key, model, lesson, until, at));
+        }
     }
 
     /// No answer at all: the connection broke, or the caller hung up.
@@ -451,7 +476,7 @@ impl<'a> Journey<'a> {
                 });
                 target.record(change, at, 200, words.flatten().unwrap_or_default());
                 let store = store.clone();
-                ctx.wait_until(async move { pool::flush(&store).await });
+                ctx.wait_until(async move { pool::write_gathered(&store).await });
             }
             false
         }
@@ -545,8 +570,12 @@ impl Target {
         at: Millis,
         policy: Policy,
     ) -> Option<Change> {
-        let about =
-            Attempt { provider: &self.provider, model: &self.model, started: attempt.started };
+        let about = Attempt {
+            provider: &self.provider,
+            model: &self.model,
+            started: attempt.started,
+            ready_since: attempt.ready_since,
+        };
         pool::with(&self.provider, |snapshot| {
             health::change(snapshot.key(attempt.key)?, about, verdict, at, policy)
         })
@@ -555,7 +584,6 @@ impl Target {
 
     /// Applies a change to the snapshot at once and keeps it for D1.
     fn record(&self, change: Change, at: Millis, status: u16, message: String) {
-        pool::with(&self.provider, |snapshot| snapshot.apply(&change, at));
         let (provider, model) = (self.provider.clone(), self.model.clone());
         let recorded = Recorded { change, at, provider, model, status, message };
         log::key(&recorded);

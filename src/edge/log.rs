@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::inbound::Target;
 use super::platform::now;
-use super::store::Recorded;
 use crate::balance::Millis;
 use crate::balance::error::Refusal;
+use crate::balance::isolate::Recorded;
 use crate::balance::snapshot::Change;
 
 fn write(line: &Value) {

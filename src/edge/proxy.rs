@@ -18,6 +18,7 @@ use super::{alerts, log, objects, pool, respond, usage};
 use crate::balance::dialect;
 use crate::balance::error::Refusal;
 use crate::balance::gateway;
+use crate::balance::isolate::Kind;
 use crate::balance::key::{EVERY_MODEL, KeyId, Secret};
 use crate::balance::retry::Next;
 use crate::balance::route::ApiRoute;
@@ -103,7 +104,7 @@ struct Trip<'t> {
     who: Option<Who<'t>>,
     target: Option<Target>,
     /// The snapshot is to be refreshed.
-    stale: bool,
+    stale: Option<Kind>,
     /// The attempts that brought no success.
     steps: Vec<Step>,
     /// For the page: the last key, and the attempts.
@@ -201,12 +202,15 @@ fn take(
 }
 
 /// What is left to do behind the answer.
-fn behind(ctx: &Rc<Context>, store: Store, provider: Option<String>, stale: bool) {
-    if stale || pool::has_unwritten() {
+fn behind(ctx: &Rc<Context>, store: Store, provider: Option<String>, stale: Option<Kind>) {
+    let writes = pool::gathers();
+    if stale.is_some() || writes {
         ctx.wait_until(async move {
-            pool::flush(&store).await;
-            if let Some(provider) = provider.filter(|_| stale)
-                && let Err(refusal) = pool::refresh(&store, &provider).await
+            if writes {
+                pool::write_gathered(&store).await;
+            }
+            if let Some((provider, kind)) = provider.zip(stale)
+                && let Err(refusal) = pool::read(&store, &provider, kind, "").await
             {
                 respond::log("keys not refreshed", &refusal.to_string());
             }

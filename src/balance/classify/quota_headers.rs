@@ -1,6 +1,9 @@
 //! Headers that say how much of a quota is left: a key of which nothing is left can be cooled
 //! before it earns a 429.
 
+use core::cell::RefCell;
+
+use super::super::quota::Headroom;
 use super::super::retry_after::{self, bounded};
 use super::super::verdict::{Reason, Scope, Wait};
 use super::super::{MINUTE, Millis, clock};
@@ -36,6 +39,65 @@ pub fn spent(provider: &str, headers: HeaderOf<'_>, now: Millis) -> Option<(Scop
         _ => None,
     }?;
     Some((Scope::Model, wait, reason))
+}
+
+/// What the remaining-quota headers of a success say of its key and model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing is left: a cooling is called for.
+    Spent(Scope, Wait, Reason),
+    /// Few requests are left: they are counted from here.
+    Low(Headroom),
+    /// More than anyone needs to count, or unknown.
+    Plenty,
+}
+
+/// From so many requests left on they are counted: as many may well be under way with one key.
+const LOW: u64 = 16;
+
+/// [`spent`], and else how many requests are left if they are few. No header is read twice: reading
+/// one is dear.
+#[must_use]
+pub fn standing(provider: &str, headers: HeaderOf<'_>, now: Millis) -> Standing {
+    let seen: RefCell<Vec<(String, Option<String>)>> = RefCell::default();
+    let once = |name: &str| {
+        let known = seen.borrow().iter().find(|(seen, _)| seen == name).map(|(_, it)| it.clone());
+        known.unwrap_or_else(|| {
+            let value = headers(name);
+            seen.borrow_mut().push((name.to_owned(), value.clone()));
+            value
+        })
+    };
+    if let Some((scope, wait, reason)) = spent(provider, &once, now) {
+        return Standing::Spent(scope, wait, reason);
+    }
+    headroom(provider, &once, now).map_or(Standing::Plenty, Standing::Low)
+}
+
+fn headroom(provider: &str, headers: HeaderOf<'_>, now: Millis) -> Option<Headroom> {
+    let whole = |name: &str| headers(name)?.trim().parse::<u64>().ok();
+    let few = |name: &str| whole(name).filter(|left| (1..=LOW).contains(left));
+    match provider {
+        "openai" | "azure-openai" | "groq" => {
+            let left = few("x-ratelimit-remaining-requests")?;
+            let reset = headers("x-ratelimit-reset-requests")?;
+            let full = retry_after::duration(&reset).or_else(|| retry_after::seconds(&reset))?;
+            // As in `openai_like`: a longer bucket than of a minute fills before that.
+            let wait = if full <= MINUTE {
+                full
+            } else {
+                full.div_ceil(whole("x-ratelimit-limit-requests").filter(|limit| *limit > 0)?)
+            };
+            Some(Headroom { left, until: now.saturating_add(bounded(wait)) })
+        }
+        "anthropic" => {
+            let left = few("anthropic-ratelimit-requests-remaining")?;
+            let reset = headers("anthropic-ratelimit-requests-reset")?;
+            let wait = retry_after::until(retry_after::rfc3339(&reset)?, now)?;
+            Some(Headroom { left, until: now.saturating_add(wait) })
+        }
+        _ => None,
+    }
 }
 
 fn is_empty(headers: HeaderOf<'_>, name: &str) -> bool {
@@ -213,5 +275,36 @@ mod tests {
         let trial = "x-trial-endpoint-call-remaining";
         assert_eq!(of("cohere", &[(trial, "0")]), wait(60, Reason::RateLimit));
         assert_eq!(of("cohere", &[(trial, "19")]), None);
+    }
+
+    #[test]
+    fn few_requests_that_are_left_are_counted() {
+        let standing = |provider: &str, pairs: &[(&str, &str)]| {
+            let asked = RefCell::new(Vec::new());
+            let find = |name: &str| {
+                assert!(!asked.borrow().contains(&name.to_owned()), "{name} is read twice");
+                asked.borrow_mut().push(name.to_owned());
+                pairs.iter().find(|(have, _)| *have == name).map(|(_, value)| (*value).to_owned())
+            };
+            standing(provider, &find, NOW)
+        };
+        let left = |left| ("x-ratelimit-remaining-requests", left);
+        let reset = |reset| ("x-ratelimit-reset-requests", reset);
+        let limit = ("x-ratelimit-limit-requests", "1000");
+        let low = |left, seconds| Standing::Low(Headroom { left, until: NOW + seconds * SECOND });
+        assert_eq!(standing("openai", &[left("2"), reset("30s"), limit]), low(2, 30));
+        assert_eq!(standing("groq", &[left("1"), reset("24h0m0s"), limit]), low(1, 87));
+        assert_eq!(standing("openai", &[left("17"), reset("30s"), limit]), Standing::Plenty);
+        assert_eq!(standing("openai", &[left("2")]), Standing::Plenty);
+        assert!(matches!(
+            standing("openai", &[left("0"), reset("30s"), limit]),
+            Standing::Spent(..)
+        ));
+        let anthropic = [
+            ("anthropic-ratelimit-requests-remaining", "3"),
+            ("anthropic-ratelimit-requests-reset", "2026-08-10T00:00:10Z"),
+        ];
+        assert_eq!(standing("anthropic", &anthropic), low(3, 10));
+        assert_eq!(standing("cerebras", &[left("2")]), Standing::Plenty);
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::fault::Fault;
 use super::{Answer, Call, overview};
+use crate::balance::isolate::Recorded;
 use crate::balance::key::KeyId;
 use crate::balance::probe::Outcome;
 use crate::balance::provider;
@@ -11,7 +12,6 @@ use crate::balance::snapshot::Change;
 use crate::balance::verdict::{Reason, Verdict};
 use crate::edge::cron::{self, Answered};
 use crate::edge::platform::now;
-use crate::edge::store::Recorded;
 use crate::edge::store::keys::Stored;
 use crate::edge::store::probes::Suspect;
 
@@ -74,7 +74,12 @@ impl Call<'_> {
                 ("ready", Outcome::StillRejected { reason, certain: true }) => {
                     changed("blocked", "blocked");
                     blocks.push(Recorded {
-                        change: Change::Block { key: KeyId(*id), reason, certain: true },
+                        change: Change::Block {
+                            key: KeyId(*id),
+                            reason,
+                            certain: true,
+                            ready_since: key.ready_since,
+                        },
                         at: now(),
                         provider: key.provider.clone(),
                         model: "*".to_owned(),
@@ -103,6 +108,7 @@ fn suspect_of(key: &Stored) -> Suspect {
         provider: key.provider.clone(),
         secret: key.secret(),
         asked: key.probes,
+        version: key.updated_at,
     }
 }
 

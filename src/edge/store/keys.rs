@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use worker::D1PreparedStatement;
 use worker::wasm_bindgen::JsValue;
 
-use super::{Store, failed, next, number, open_secret, text};
+use super::{NOW, READY_AGAIN, Store, VERSION, failed, next, number, open_secret, text};
 use crate::balance::error::Refusal;
 use crate::balance::import::MOST_TAGS;
 use crate::balance::key::{EVERY_MODEL, FREE_MODELS, Secret};
@@ -671,14 +671,15 @@ impl Store {
             statements.push(self.statement(EXISTING, core::slice::from_ref(&rows))?);
             // The guard lets only deleted keys be overwritten, so RETURNING gives the new ones.
             statements.push(self.statement(
-                "INSERT INTO provider_keys (provider, secret, digest, hint, slot, remark, tags, project, priority, state, created_at, updated_at) \
+                &format!("INSERT INTO provider_keys (provider, secret, digest, hint, slot, remark, tags, project, priority, state, created_at, updated_at) \
                  SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, coalesce(value ->> 5, ?2), \
-                 coalesce(value ->> 6, ?3), coalesce(value ->> 7, ?4), coalesce(value ->> 8, ?5), value ->> 9, ?6, ?6 \
+                 coalesce(value ->> 6, ?3), coalesce(value ->> 7, ?4), coalesce(value ->> 8, ?5), value ->> 9, ?6, {NOW} \
                  FROM json_each(?1) WHERE true \
                  ON CONFLICT (provider, digest) DO UPDATE SET secret = excluded.secret, state = excluded.state, reason = NULL, \
                  certain = 1, probes = 0, probe_at = NULL, remark = excluded.remark, tags = excluded.tags, project = excluded.project, \
-                 priority = excluded.priority, created_at = excluded.created_at, updated_at = excluded.updated_at \
-                 WHERE provider_keys.state = 'deleted' RETURNING id, provider, digest",
+                 priority = excluded.priority, created_at = excluded.created_at, changed_at = ?6, \
+                 ready_since = {READY_AGAIN}, updated_at = {VERSION} \
+                 WHERE provider_keys.state = 'deleted' RETURNING id, provider, digest"),
                 &[
                     rows.clone(),
                     text(&details.remark),
@@ -690,9 +691,10 @@ impl Store {
             )?);
             if details.restore {
                 statements.push(self.statement(
-                    "UPDATE provider_keys SET state = 'ready', reason = NULL, certain = 1, probes = 0, probe_at = NULL, updated_at = ?2 \
+                    &format!("UPDATE provider_keys SET state = 'ready', reason = NULL, certain = 1, probes = 0, probe_at = NULL, \
+                     changed_at = ?2, ready_since = {READY_AGAIN}, updated_at = {VERSION} \
                      WHERE state IN ('blocked', 'disabled') AND created_at < ?2 \
-                     AND (provider, digest) IN (SELECT value ->> 0, value ->> 2 FROM json_each(?1)) RETURNING 1 AS n",
+                     AND (provider, digest) IN (SELECT value ->> 0, value ->> 2 FROM json_each(?1)) RETURNING 1 AS n"),
                     &[rows, number(now)],
                 )?);
             }
@@ -770,13 +772,13 @@ impl Store {
         let values = |extra: &[JsValue]| [&[ids.clone(), number(now)], extra].concat();
         let update = |set: &str, only: &str, extra: &[JsValue]| {
             self.statement(
-                &format!("UPDATE provider_keys SET {set}, updated_at = ?2 WHERE {chosen} {only} RETURNING 1 AS n"),
+                &format!("UPDATE provider_keys SET {set}, changed_at = ?2, updated_at = {VERSION} WHERE {chosen} {only} RETURNING 1 AS n"),
                 &values(extra),
             )
         };
         let clear = || {
             self.statement(
-                "UPDATE coolings SET until = 0, strikes = 0, updated_at = ?2 \
+                "UPDATE coolings SET until = 0, since = ?2, strikes = 0, updated_at = ?2 \
                  WHERE key_id IN (SELECT value FROM json_each(?1)) AND until > 0",
                 &values(&[]),
             )
@@ -801,7 +803,7 @@ impl Store {
             |only: &str| keep_keys("state", "state, reason, certain, probes, probe_at", only);
         let keep_coolings = || {
             let from = "(SELECT *, key_id AS rowid_ FROM coolings WHERE key_id IN (SELECT value FROM json_each(?1)) AND until > ?2)";
-            keep("coolings", "key_id, model, until, strikes", "length(model)", from, 1_000)
+            keep("coolings", "key_id, model, until, strikes, since", "length(model)", from, 1_000)
         };
         let event = |verdict: &str, only: &str| {
             self.statement(
@@ -812,7 +814,9 @@ impl Store {
                 &values(&[text(verdict)]),
             )
         };
-        let unblocked = "state = 'ready', reason = NULL, certain = 1, probes = 0, probe_at = NULL";
+        let unblocked = &format!(
+            "state = 'ready', reason = NULL, certain = 1, probes = 0, probe_at = NULL, ready_since = {READY_AGAIN}"
+        );
         let not_ready = "AND state <> 'ready'";
         let (not_disabled, is_disabled) = ("AND state <> 'disabled'", "AND state = 'disabled'");
         // The statements before and behind the one that tells how many.
@@ -837,12 +841,19 @@ impl Store {
             ),
             Action::ClearCoolings => (
                 vec![keep_coolings()?],
-                // The key's own row does not change; it is counted by its coolings.
+                // Counted by the coolings. The key's own row only gets a new version, by which isolates
+                // learn of it.
                 self.statement(
                     "SELECT count(DISTINCT key_id) AS n FROM coolings WHERE key_id IN (SELECT value FROM json_each(?1)) AND until > ?2",
                     &values(&[]),
                 )?,
-                vec![clear()?],
+                vec![
+                    clear()?,
+                    self.statement(
+                        &format!("UPDATE provider_keys SET updated_at = {VERSION} WHERE {chosen} AND ?2 > 0"),
+                        &values(&[]),
+                    )?,
+                ],
             ),
             Action::SetRemark(remark) => {
                 (vec![keep_keys("remark", "remark", "")?], update("remark = ?3", "", &[text(remark)])?, vec![])
@@ -897,7 +908,7 @@ impl Store {
             )
         };
         let id = "value ->> 0 AS id";
-        let same = "provider_keys.id = old.id AND provider_keys.updated_at = old.at";
+        let same = "provider_keys.id = old.id AND provider_keys.changed_at = old.at";
         let mut statements = vec![
             self.statement("SELECT count(*) AS n FROM undos WHERE id = ?1 AND at >= ?3 AND ?2 > 0", &values)?,
             self.statement(
@@ -911,7 +922,7 @@ impl Store {
             self.statement(
                 &format!(
                     "UPDATE provider_keys SET state = old.state, reason = old.reason, certain = old.certain, probes = old.probes, \
-                     probe_at = old.probe_at, updated_at = ?2 FROM {} WHERE {same} RETURNING 1 AS n",
+                     probe_at = old.probe_at, changed_at = ?2, ready_since = {READY_AGAIN}, updated_at = {VERSION} FROM {} WHERE {same} RETURNING 1 AS n",
                     old("state", "value ->> 0 AS id, value ->> 1 AS state, value ->> 2 AS reason, value ->> 3 AS certain, value ->> 4 AS probes, value ->> 5 AS probe_at")
                 ),
                 &values,
@@ -921,7 +932,7 @@ impl Store {
             let columns = format!("{id}, value ->> 1 AS {column}");
             statements.push(self.statement(
                 &format!(
-                    "UPDATE provider_keys SET {column} = old.{column}, updated_at = ?2 FROM {} WHERE {same} RETURNING 1 AS n",
+                    "UPDATE provider_keys SET {column} = old.{column}, changed_at = ?2, updated_at = {VERSION} FROM {} WHERE {same} RETURNING 1 AS n",
                     old(column, &columns)
                 ),
                 &values,
@@ -929,10 +940,17 @@ impl Store {
         }
         statements.push(self.statement(
             &format!(
-                "UPDATE coolings SET until = old.until, strikes = old.strikes, updated_at = ?2 FROM {} \
+                "UPDATE coolings SET until = old.until, strikes = old.strikes, since = old.since, updated_at = ?2 FROM {} \
                  WHERE coolings.key_id = old.id AND coolings.model = old.model AND coolings.until = 0 AND coolings.updated_at = old.at \
                  RETURNING 1 AS n",
-                old("coolings", "value ->> 0 AS id, value ->> 1 AS model, value ->> 2 AS until, value ->> 3 AS strikes")
+                old("coolings", "value ->> 0 AS id, value ->> 1 AS model, value ->> 2 AS until, value ->> 3 AS strikes, value ->> 4 AS since")
+            ),
+            &values,
+        )?);
+        statements.push(self.statement(
+            &format!(
+                "UPDATE provider_keys SET updated_at = {VERSION} WHERE ?2 > 0 AND id IN (SELECT old.id FROM {})",
+                old("coolings", id)
             ),
             &values,
         )?);
@@ -958,7 +976,7 @@ impl Store {
     /// When D1 does not answer.
     pub async fn secrets(&self, ids: &[u64]) -> Result<Vec<Stored>, Refusal> {
         let statement = self.statement(
-            "SELECT id, provider, secret, coalesce(digest, '') AS digest, state, probes FROM provider_keys \
+            "SELECT id, provider, secret, coalesce(digest, '') AS digest, state, probes, updated_at, ready_since FROM provider_keys \
              WHERE id IN (SELECT value FROM json_each(?1)) AND state <> 'deleted'",
             &[text(&json!(ids).to_string())],
         )?;
@@ -1048,6 +1066,10 @@ pub struct Stored {
     pub state: String,
     /// How often its provider was asked since it was blocked.
     pub probes: u32,
+    /// The version of the row.
+    pub updated_at: Millis,
+    /// When it last became ready.
+    pub ready_since: Millis,
 }
 
 impl Stored {

@@ -23,32 +23,42 @@ use futures_util::future::{Either, select};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use worker::wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, D1Result, Env};
 
 use crate::balance::error::Refusal;
-use crate::balance::key::{Cooling, Key, KeyId, Secret, Source, State};
+use crate::balance::isolate::{Kind, Read, Recorded, Rows};
+use crate::balance::key::{Cooling, Key, KeyId, Secret, Source, State, covering_names};
 use crate::balance::probe;
-use crate::balance::snapshot::Change;
+use crate::balance::snapshot::{Change, STRIKES_KEPT};
 use crate::balance::verdict::Reason;
 use crate::balance::{Millis, SECOND};
 use crate::edge::platform::pause;
 
-/// Keys of a provider that a cold isolate reads: enough that they do not all cool at once, few
-/// enough that 10,000 cold starts a day stay within the Free plan's 5 million rows.
-pub const WORKING_SET: u32 = 500;
+/// Rows that a refresh reads: after a change to more keys than this a new working set is cheaper.
+const MOST_CHANGED: usize = 1_000;
 
-/// Rows of a kind that a refresh reads: after a change to more keys than this a new working set is
-/// cheaper.
-pub const MOST_CHANGED: usize = 1_000;
-
-/// Keys that are looked through for one that does not cool, when all of the working set do: four
-/// times as many. A pool of 100,000 is through after 50 such searches.
+/// Keys that are looked through for one that does not cool, when all of the working set do. A pool of
+/// 100,000 is through after 50 such searches.
 const SEARCHED: u32 = 2_000;
 
-/// A refresh asks for rows this much older than the last one, since a row's time is taken before it
-/// is committed, on a clock of its own.
-pub const OVERLAP: Millis = 30 * SECOND;
+/// What a search takes of them at the most.
+const FOUND: u32 = 500;
+
+/// D1's own clock. Whatever changes a key or its coolings sets `updated_at` by it to more than it was:
+/// see [`VERSION`].
+pub const NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+
+/// The next `updated_at` of a key: D1's clock, and always more than before. So a refresh misses
+/// nothing, however late a change was written and whatever the clock of its isolate, and of two rows
+/// of a key the newer one is known by it.
+pub const VERSION: &str =
+    "max(provider_keys.updated_at + 1, CAST(unixepoch('subsec') * 1000 AS INTEGER))";
+
+/// The next `ready_since` of a key: no two times that it became ready are alike.
+pub const READY_AGAIN: &str =
+    "max(provider_keys.ready_since + 1, CAST(unixepoch('subsec') * 1000 AS INTEGER))";
 
 /// D1, for one request.
 #[derive(Clone)]
@@ -67,32 +77,6 @@ pub const PATIENCE: Millis = 5 * SECOND;
 pub const SHORT_PATIENCE: Millis = SECOND;
 /// The same for what is written behind an answer: the runtime allows 30 s there.
 pub const LONG_PATIENCE: Millis = 25 * SECOND;
-
-/// What D1 answered for one provider.
-#[derive(Debug, Default)]
-pub struct Rows {
-    /// Keys.
-    pub keys: Vec<Key>,
-    /// Coolings with their key and the time of the row.
-    pub coolings: Vec<(KeyId, Cooling, Millis)>,
-}
-
-/// A change with the answer that caused it, for the list of events.
-#[derive(Debug, Clone)]
-pub struct Recorded {
-    /// What changes.
-    pub change: Change,
-    /// When.
-    pub at: Millis,
-    /// The provider of the key.
-    pub provider: String,
-    /// The model asked for.
-    pub model: String,
-    /// HTTP status of the answer.
-    pub status: u16,
-    /// The provider's words, without any key.
-    pub message: String,
-}
 
 /// What happened to a key.
 struct Event<'a> {
@@ -113,35 +97,43 @@ struct KeyRow {
     digest: String,
     state: String,
     priority: i32,
+    project: String,
     updated_at: Millis,
+    ready_since: Millis,
+    /// A list of [`CoolingRow`]s as JSON; nothing when none is worth reading.
+    coolings: Option<String>,
 }
+
+/// Model, end, beginning, source, reason, strikes.
+type CoolingRow = (String, Millis, Millis, String, String, u32);
 
 #[derive(Deserialize)]
-struct CoolingRow {
-    key_id: u64,
-    model: String,
-    until: Millis,
-    since: Millis,
-    source: String,
-    reason: String,
-    strikes: u32,
-    updated_at: Millis,
+struct Clock {
+    now: Millis,
 }
 
-/// The columns of [`KeyRow`] and [`CoolingRow`].
-/// Only a sealed text is of use with its digest. The expression may be applied to its own result.
-const KEY: &str = "id, secret, iif(substr(secret, 1, 7) = 'sealed:', digest, '') AS digest, state, priority, updated_at";
-const COOLING: &str = "key_id, model, until, since, source, reason, strikes, updated_at";
+/// The columns of [`KeyRow`] from `provider_keys AS k`. Only a sealed text is of use with its digest. Coolings are only looked for
+/// where there are any, since every look counts as a row.
+fn columns() -> String {
+    format!(
+        "k.id, k.secret, iif(substr(k.secret, 1, 7) = 'sealed:', k.digest, '') AS digest, k.state, k.priority, k.project, k.updated_at, k.ready_since, \
+         CASE WHEN k.cooled_until > {NOW} THEN (SELECT json_group_array(json_array(c.model, c.until, c.since, c.source, c.reason, c.strikes)) \
+         FROM coolings AS c WHERE c.key_id = k.id AND (c.until > {NOW} OR (c.strikes > 0 AND c.until > {NOW} - {STRIKES_KEPT}))) END AS coolings"
+    )
+}
 
-/// Ready keys of provider ?1 from slot ?2 on, and around the end, at most ?3.
-fn window(columns: &str) -> String {
-    let from = |range: &str| {
-        format!(
-            "SELECT * FROM (SELECT {columns} FROM provider_keys \
-             WHERE provider = ?1 AND state = 'ready' AND slot {range} ?2 ORDER BY slot LIMIT ?3)"
-        )
-    };
-    format!("{} UNION ALL {} LIMIT ?3", from(">="), from("<"))
+/// Ready keys of provider ?1, at most ?3 of them: by priority, and within one from slot ?2 on and
+/// around the end. A walk along the index that stops as soon as it has enough.
+fn window(columns: &str, only: &str) -> String {
+    let highest = "SELECT max(priority) FROM provider_keys WHERE provider = ?1 AND state = 'ready'";
+    format!(
+        "WITH RECURSIVE tiers(priority) AS ({highest} UNION ALL \
+         SELECT ({highest} AND priority < tiers.priority) FROM tiers WHERE tiers.priority IS NOT NULL), \
+         halves(low, high) AS (VALUES (?2, 4294967296), (0, ?2)) \
+         SELECT {columns} FROM tiers CROSS JOIN halves CROSS JOIN provider_keys AS k \
+         WHERE k.provider = ?1 AND k.state = 'ready' AND k.priority = tiers.priority \
+         AND k.slot >= halves.low AND k.slot < halves.high {only} LIMIT ?3"
+    )
 }
 
 impl Store {
@@ -182,107 +174,104 @@ impl Store {
         }
     }
 
-    /// A working set: up to [`WORKING_SET`] ready keys of the provider, from a random place on, with
-    /// their coolings. One round trip.
+    /// What an isolate wants to know. One round trip. `model` is the one of a search, `working_set`
+    /// the number of keys of a load.
     ///
     /// # Errors
     /// When D1 does not answer.
-    pub async fn working_set(
-        &self,
-        provider: &str,
-        slot: u64,
-        now: Millis,
-    ) -> Result<Rows, Refusal> {
-        let values = [text(provider), number(slot), number(WORKING_SET.into()), number(now)];
-        let keys = format!("SELECT {KEY} FROM ({}) WHERE ?4 > 0", window(KEY));
-        let coolings = format!(
-            "SELECT {COOLING} FROM coolings WHERE key_id IN ({}) AND (until > ?4 OR strikes > 0)",
-            window("id")
-        );
-        self.rows(vec![self.statement(&keys, &values)?, self.statement(&coolings, &values)?]).await
-    }
-
-    /// Further keys, for a model for which those of the working set cool: of the next
-    /// [`SEARCHED`] from a random place on, up to [`WORKING_SET`] that do not cool for it.
-    ///
-    /// # Errors
-    /// When D1 does not answer.
-    pub async fn available(
-        &self,
-        provider: &str,
-        names: &[&str],
-        slot: u64,
-        now: Millis,
-    ) -> Result<Rows, Refusal> {
-        let names = text(&serde_json::json!(names).to_string());
-        let values = [text(provider), number(slot), number(SEARCHED.into()), number(now), names];
-        let free = |columns: &str| {
-            format!(
-                "SELECT {columns} FROM ({}) AS k WHERE NOT EXISTS (SELECT 1 FROM coolings AS c \
-                 WHERE c.key_id = k.id AND c.until > ?4 AND c.model IN (SELECT value FROM json_each(?5))) \
-                 LIMIT {WORKING_SET}",
-                window(KEY)
-            )
+    pub async fn read(&self, read: &Read, model: &str, working_set: u32) -> Result<Rows, Refusal> {
+        let [provider, slot] = [text(&read.provider), number(read.slot)];
+        let mut statements = vec![self.statement(&format!("SELECT {NOW} AS now"), &[])?];
+        let of_keys = |keys: &[KeyId]| {
+            let ids: Vec<_> = keys.iter().map(|id| id.0).collect();
+            let sql = format!(
+                "SELECT {} FROM provider_keys AS k WHERE k.provider = ?1 \
+                 AND k.id IN (SELECT value FROM json_each(?2))",
+                columns()
+            );
+            self.statement(&sql, &[provider.clone(), text(&json!(ids).to_string())])
         };
-        let coolings = format!(
-            "SELECT {COOLING} FROM coolings WHERE key_id IN (SELECT id FROM ({})) AND (until > ?4 OR strikes > 0)",
-            free("id")
-        );
-        self.rows(vec![self.statement(&free(KEY), &values)?, self.statement(&coolings, &values)?])
-            .await
-    }
-
-    /// What changed since a time, the newest [`MOST_CHANGED`] of it. One round trip.
-    ///
-    /// # Errors
-    /// When D1 does not answer.
-    pub async fn changed_since(&self, provider: &str, since: Millis) -> Result<Rows, Refusal> {
-        let values = [text(provider), number(since)];
-        let select = |columns: &str, table: &str| {
-            format!(
-                "SELECT {columns} FROM {table} WHERE provider = ?1 AND updated_at > ?2 \
-                 ORDER BY updated_at DESC LIMIT {MOST_CHANGED}"
-            )
+        let most = match read.kind {
+            Kind::Load => {
+                let values = [provider.clone(), slot, number(working_set.into())];
+                statements.push(self.statement(&window(&columns(), ""), &values)?);
+                working_set as usize
+            }
+            Kind::Search => {
+                let names = text(&json!(covering_names(model)).to_string());
+                let free = format!(
+                    "SELECT {} FROM ({}) AS w JOIN provider_keys AS k ON k.id = w.id \
+                     WHERE w.cooled_until <= {NOW} OR NOT EXISTS (SELECT 1 FROM coolings AS c \
+                     WHERE c.key_id = w.id AND c.until > {NOW} AND c.model IN (SELECT value FROM json_each(?4))) \
+                     LIMIT {FOUND}",
+                    columns(),
+                    window("k.id, k.cooled_until", ""),
+                );
+                let values = [provider.clone(), slot, number(SEARCHED.into()), names];
+                statements.push(self.statement(&free, &values)?);
+                FOUND as usize
+            }
+            Kind::Keys => {
+                statements.push(of_keys(&read.doubted)?);
+                usize::MAX
+            }
+            Kind::Refresh => {
+                let changed = format!(
+                    "SELECT {} FROM provider_keys AS k WHERE k.provider = ?1 AND k.updated_at > ?2 \
+                     ORDER BY k.updated_at DESC LIMIT {MOST_CHANGED}",
+                    columns()
+                );
+                let values = [provider.clone(), number(read.since)];
+                statements.push(self.statement(&changed, &values)?);
+                if !read.doubted.is_empty() {
+                    statements.push(of_keys(&read.doubted)?);
+                }
+                MOST_CHANGED
+            }
         };
-        self.rows(vec![
-            self.statement(&select(KEY, "provider_keys"), &values)?,
-            self.statement(&select(COOLING, "coolings"), &values)?,
-        ])
-        .await
-    }
-
-    async fn rows(&self, statements: Vec<D1PreparedStatement>) -> Result<Rows, Refusal> {
         let results = self.batch(statements).await?;
         let mut results = results.iter();
-        let keys: Vec<KeyRow> = next(&mut results)?;
-        let coolings: Vec<CoolingRow> = next(&mut results)?;
-        Ok(Rows {
-            keys: keys.into_iter().map(Key::from).collect(),
-            coolings: coolings.into_iter().map(cooling_of).collect(),
-        })
+        let clock: Vec<Clock> = next(&mut results)?;
+        let mut rows: Vec<KeyRow> = next(&mut results)?;
+        let more = rows.len() >= most;
+        if results.len() > 0 {
+            rows.extend(next::<KeyRow>(&mut results)?);
+        }
+        let at = clock.first().map_or(0, |clock| clock.now);
+        Ok(Rows { keys: rows.into_iter().map(Key::from).collect(), at, more })
     }
 
-    /// Writes what happened to keys: one batch. Every statement is guarded, so that isolates that
-    /// write in any order agree: the end of a cooling only grows, and only a ready key is blocked.
+    /// Writes what happened to keys: one batch. Every statement is guarded by the rules of
+    /// [`Snapshot::apply`](crate::balance::snapshot::Snapshot::apply), so that isolates that write in
+    /// any order agree. Tells the keys of changes that did nothing.
+    ///
+    /// A cooling writes three rows (its own, the key's, and one of the index of changes), its event
+    /// a fourth; one that does nothing writes only its event.
     ///
     /// # Errors
     /// When D1 does not take it; then nothing of it is written.
-    pub async fn write(&self, changes: &[Recorded]) -> Result<(), Refusal> {
-        let mut statements = Vec::with_capacity(changes.len() * 2);
+    pub async fn write(&self, changes: &[Recorded]) -> Result<Vec<KeyId>, Refusal> {
+        let mut statements = Vec::with_capacity(changes.len() * 2 + 1);
+        // The statement that tells whether a change did something.
+        let mut deciding = Vec::with_capacity(changes.len());
+        let mut events = Vec::with_capacity(changes.len());
         for recorded in changes {
             let key = number(recorded.change.key().0);
+            deciding.push(statements.len());
             let (verdict, reason) = match &recorded.change {
                 Change::Cool { cooling, .. } => {
                     let seconds = cooling.until.saturating_sub(cooling.since) / SECOND;
                     statements.push(self.statement(
-                        "INSERT INTO coolings (key_id, model, provider, until, since, source, reason, strikes, total_seconds, updated_at) \
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?5) \
-                         ON CONFLICT (key_id, model) DO UPDATE SET until = excluded.until, since = excluded.since, \
-                         source = excluded.source, reason = excluded.reason, strikes = excluded.strikes, \
-                         total_seconds = coolings.total_seconds + excluded.total_seconds, updated_at = excluded.updated_at \
-                         WHERE excluded.until > coolings.until",
+                        &format!(
+                            "INSERT INTO coolings (key_id, model, provider, until, since, source, reason, strikes, total_seconds, updated_at) \
+                             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, {NOW}) \
+                             ON CONFLICT (key_id, model) DO UPDATE SET until = excluded.until, since = excluded.since, \
+                             source = excluded.source, reason = excluded.reason, strikes = excluded.strikes, \
+                             total_seconds = coolings.total_seconds + excluded.total_seconds, updated_at = excluded.updated_at \
+                             WHERE {GIVES_WAY}"
+                        ),
                         &[
-                            key,
+                            key.clone(),
                             text(&cooling.model),
                             text(&recorded.provider),
                             number(cooling.until),
@@ -293,25 +282,37 @@ impl Store {
                             number(seconds),
                         ],
                     )?);
+                    let kept = if cooling.strikes > 0 { STRIKES_KEPT } else { 0 };
+                    statements.push(self.statement(
+                        &format!(
+                            "UPDATE provider_keys SET updated_at = {VERSION}, cooled_until = max(cooled_until, ?2) \
+                             WHERE id = ?1 AND changes() > 0"
+                        ),
+                        &[key, number(cooling.until + kept)],
+                    )?);
                     ("cool", cooling.reason)
                 }
-                Change::Block { reason, certain, .. } => {
+                Change::Block { reason, certain, ready_since, .. } => {
                     let due = probe::due(&recorded.provider, *certain, 0, recorded.at);
                     statements.push(self.statement(
-                        "UPDATE provider_keys SET state = 'blocked', reason = ?2, certain = ?3, probes = 0, \
-                         probe_at = ?4, updated_at = ?5 WHERE id = ?1 AND state = 'ready'",
+                        &format!(
+                            "UPDATE provider_keys SET state = 'blocked', reason = ?2, certain = ?3, probes = 0, \
+                             probe_at = ?4, changed_at = ?6, updated_at = {VERSION} \
+                             WHERE id = ?1 AND state = 'ready' AND ready_since = ?5"
+                        ),
                         &[
                             key,
                             text(reason.as_str()),
                             number((*certain).into()),
                             due.map_or(JsValue::NULL, number),
+                            number(*ready_since),
                             number(recorded.at),
                         ],
                     )?);
                     ("reject", *reason)
                 }
             };
-            statements.push(self.event(&Event {
+            let event = Event {
                 at: recorded.at,
                 key: recorded.change.key(),
                 provider: &recorded.provider,
@@ -320,29 +321,36 @@ impl Store {
                 verdict,
                 reason: reason.as_str(),
                 message: &recorded.message,
-            })?);
+            };
+            events.push(event.values());
         }
         if statements.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        self.batch(statements).await.map(|_| ())
+        statements.push(self.noted(events)?);
+        let results = self.batch(statements).await?;
+        let mut refused = Vec::new();
+        for (recorded, at) in changes.iter().zip(deciding) {
+            let meta = results.get(at).map(D1Result::meta).transpose().map_err(failed)?;
+            if meta.flatten().and_then(|meta| meta.changes) == Some(0) {
+                refused.push(recorded.change.key());
+            }
+        }
+        Ok(refused)
     }
 
     /// The statement that notes an event.
     fn event(&self, event: &Event<'_>) -> Result<D1PreparedStatement, Refusal> {
+        self.noted(vec![event.values()])
+    }
+
+    /// The statement that notes events.
+    fn noted(&self, events: Vec<Value>) -> Result<D1PreparedStatement, Refusal> {
         self.statement(
             "INSERT INTO events (at, key_id, provider, model, status, verdict, reason, message) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            &[
-                number(event.at),
-                number(event.key.0),
-                text(event.provider),
-                text(event.model),
-                number(event.status.into()),
-                text(event.verdict),
-                text(event.reason),
-                text(event.message),
-            ],
+             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7 \
+             FROM json_each(?1)",
+            &[text(&Value::Array(events).to_string())],
         )
     }
 
@@ -356,39 +364,63 @@ impl Store {
     }
 }
 
+impl Event<'_> {
+    fn values(&self) -> Value {
+        json!([
+            self.at,
+            self.key.0,
+            self.provider,
+            self.model,
+            self.status,
+            self.verdict,
+            self.reason,
+            self.message
+        ])
+    }
+}
+
 impl From<KeyRow> for Key {
     fn from(row: KeyRow) -> Self {
+        let coolings: Vec<CoolingRow> = row
+            .coolings
+            .and_then(|coolings| serde_json::from_str(&coolings).ok())
+            .unwrap_or_default();
         // It is opened when it is picked.
         let secret = Secret::stored(row.secret, &row.digest);
         Self {
-            id: KeyId(row.id),
             state: match State::parse(&row.state) {
                 State::Ready if !crate::edge::sealing::may_open(&secret) => State::Locked,
                 state => state,
             },
-            secret,
             priority: row.priority,
-            changed_at: row.updated_at,
-            coolings: Vec::new(),
-            used: 0,
-            in_flight: 0,
-            started_at: 0,
+            project: row.project,
+            version: row.updated_at,
+            ready_since: row.ready_since,
+            coolings: coolings.into_iter().map(cooling_of).collect(),
+            ..Self::new(KeyId(row.id), secret)
         }
     }
 }
 
-fn cooling_of(row: CoolingRow) -> (KeyId, Cooling, Millis) {
-    let cooling = Cooling {
-        model: row.model,
-        until: row.until,
-        since: row.since,
-        source: Source::parse(&row.source),
-        reason: Reason::parse(&row.reason).unwrap_or(Reason::RateLimit),
-        strikes: row.strikes,
+fn cooling_of(row: CoolingRow) -> Cooling {
+    let (model, until, since, source, reason, strikes) = row;
+    Cooling {
+        model,
+        until,
+        since,
+        source: Source::parse(&source),
+        reason: Reason::parse(&reason).unwrap_or(Reason::RateLimit),
+        strikes,
         retried: false,
-    };
-    (KeyId(row.key_id), cooling, row.updated_at)
+        disproved: false,
+    }
 }
+
+/// [`Cooling::gives_way_to`], of the row `coolings` to the row `excluded`.
+const GIVES_WAY: &str = "CASE WHEN coolings.until = 0 THEN excluded.since > coolings.since \
+     WHEN coolings.until <= excluded.since THEN 1 \
+     WHEN coolings.source = excluded.source THEN excluded.until > coolings.until \
+     ELSE excluded.source = 'stated' AND (excluded.since >= coolings.since OR excluded.until > coolings.until) END";
 
 /// The text of a key from what D1 has; still sealed when it is locked.
 fn open_secret(provider: &str, stored: String, digest: &str) -> Secret {

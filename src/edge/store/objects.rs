@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{COOLING, KEY, Rows, Store, next, number, text};
+use super::{Store, next, number, text};
 use crate::balance::Millis;
 use crate::balance::error::Refusal;
 use crate::balance::key::KeyId;
@@ -76,21 +76,6 @@ impl Store {
             &[text(digest), text(provider)],
         )?;
         self.batch(vec![statement]).await.map(|_| ())
-    }
-
-    /// One key with its coolings, in whatever state it is; nothing when it is no more.
-    ///
-    /// # Errors
-    /// When D1 does not answer.
-    pub async fn key_rows(&self, key: KeyId) -> Result<Rows, Refusal> {
-        let key = number(key.0);
-        let keys = format!("SELECT {KEY} FROM provider_keys WHERE id = ?1");
-        let coolings = format!("SELECT {COOLING} FROM coolings WHERE key_id = ?1");
-        let statements = vec![
-            self.statement(&keys, core::slice::from_ref(&key))?,
-            self.statement(&coolings, core::slice::from_ref(&key))?,
-        ];
-        self.rows(statements).await
     }
 
     /// Deletes what is expired of a two hundred and fifty-sixth of the objects. Their names are

@@ -218,20 +218,12 @@ fn changes(input: &Input, verdict: &Verdict) -> Result<(), String> {
         reason: Reason::RateLimit,
         strikes: u32::try_from(at(3)).unwrap_or(0),
         retried: false,
+        disproved: false,
     };
     for coolings in [Vec::new(), vec![cooling]] {
-        let key = Key {
-            id: KeyId(1),
-            secret: Secret::new("secret".to_owned()),
-            state: State::Ready,
-            priority: 0,
-            changed_at: 0,
-            coolings,
-            used: 0,
-            in_flight: 0,
-            started_at: 0,
-        };
-        let attempt = Attempt { provider: &provider, model: &model, started: now };
+        let secret = Secret::new("secret".to_owned());
+        let key = Key { coolings, ..Key::new(KeyId(1), secret) };
+        let attempt = Attempt { provider: &provider, model: &model, started: now, ready_since: 0 };
         let policy = Policy { consecutive_429_threshold: 5 };
         let change = health::change(&key, attempt, verdict, now, policy);
         let evidence = || format!("{verdict:?} at {now} makes {change:?}");
