@@ -357,12 +357,13 @@ export function question(provider, model, text, stream, init = {}) {
 // === the world ===
 
 export class World {
-  constructor({ isolates, others, probe, migrations, forbidden }) {
+  constructor({ isolates, others, probe, migrations, forbidden, cache }) {
     this.always = Object.keys(isolates);
     this.vars = { ...isolates, ...others };
     this.probe = probe;
     this.migrations = migrations;
     this.forbidden = forbidden;
+    this.cache = cache;
     this.stdio = '';
     this.secrets = new Set([TOKEN]);
     this.made = 0;
@@ -382,6 +383,7 @@ export class World {
         ...compatibility(),
         bindings: this.bindings(vars),
         d1Databases: { DB: 'one-balance' },
+        cache: this.cache, // of the Cache API; what is in it outlives a test
         unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
       }]),
     );
@@ -504,8 +506,8 @@ export class World {
 }
 
 /** A world for the tests of a file, to be awaited at its top level. It ends with them. */
-export async function startWorld({ isolates = { main: {} }, others = {}, probe = false, migrations = true, forbidden = [] } = {}) {
-  const world = new World({ isolates, others, probe, migrations, forbidden });
+export async function startWorld({ isolates = { main: {} }, others = {}, probe = false, migrations = true, forbidden = [], cache = false } = {}) {
+  const world = new World({ isolates, others, probe, migrations, forbidden, cache });
   after(() => world.stop());
   return world.start();
 }

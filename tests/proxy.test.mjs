@@ -633,7 +633,7 @@ describe('addresses', () => {
   });
 
   test('addresses that lead nowhere say where to go', async () => {
-    for (const path of ['/nothing', '/v1/chat/completions', '/openai/chat/completions', '/api', '/api/', '/admin', '/.env']) {
+    for (const path of ['/nothing', '/v1', '/groq/chat/completions', '/api', '/api/', '/admin', '/.env']) {
       const response = await world.main.send(path);
       assert.ok([400, 404].includes(response.status), `${path}: ${response.status}`);
       assert.match(await response.text(), /\/api\//, path);

@@ -5,6 +5,7 @@
 
 use super::error::{Kind, Refusal};
 use super::provider::{self, Provider};
+use super::route::{self, Door};
 use serde_json::json;
 
 /// The shape of an error's body.
@@ -42,7 +43,16 @@ pub fn of(provider: &Provider, path: &str) -> Dialect {
 /// For refusals that come before there is a route.
 pub fn of_request(path: &str) -> Dialect {
     let path = path.split(['?', '#']).next().unwrap_or_default();
-    let mut segments = path.splitn(4, '/').skip(1);
+    let path = path.trim_start_matches('/');
+    if let Some((door, rest)) = route::door_of(path) {
+        let google = || provider::find("google-ai-studio");
+        return match door {
+            Door::OpenAi | Door::Compat => Dialect::OpenAi,
+            Door::Anthropic | Door::Provider => Dialect::Anthropic,
+            Door::Gemini => google().map_or(Dialect::Gemini, |row| of(row, rest)),
+        };
+    }
+    let mut segments = path.splitn(3, '/');
     let (Some("api"), Some(slug)) = (segments.next(), segments.next()) else {
         return Dialect::OpenAi;
     };
@@ -104,7 +114,7 @@ fn gemini_status(kind: Kind) -> &'static str {
             "UNAUTHENTICATED"
         }
         Kind::OutOfScope => "PERMISSION_DENIED",
-        Kind::NotFound => "NOT_FOUND",
+        Kind::NotFound | Kind::UnknownModel => "NOT_FOUND",
         Kind::MethodNotAllowed => "UNIMPLEMENTED",
         Kind::Exhausted { .. } | Kind::GatewayLimited | Kind::TokenLimited => "RESOURCE_EXHAUSTED",
         Kind::NoKeys | Kind::NoAuthKey | Kind::GatewayMisconfigured => "UNAVAILABLE",
@@ -141,7 +151,7 @@ fn anthropic_type(kind: Kind) -> &'static str {
             "authentication_error"
         }
         Kind::OutOfScope => "permission_error",
-        Kind::NotFound => "not_found_error",
+        Kind::NotFound | Kind::UnknownModel => "not_found_error",
         Kind::TooLarge => "request_too_large",
         Kind::Exhausted { .. } | Kind::GatewayLimited | Kind::TokenLimited => "rate_limit_error",
         Kind::NoKeys | Kind::UpstreamUnreachable | Kind::StoreUnavailable => "overloaded_error",
@@ -184,6 +194,11 @@ mod tests {
             ("/api/gemini/v1beta/models", Dialect::Gemini),
             ("/api/claude/v1/messages", Dialect::Anthropic),
             ("/api/nope/x", Dialect::OpenAi),
+            ("/v1/chat/../x", Dialect::OpenAi),
+            ("/v1/messages/..", Dialect::Anthropic),
+            ("/anthropic/v1/..", Dialect::Anthropic),
+            ("/v1beta/models/..", Dialect::Gemini),
+            ("/v1beta/openai/chat/completions", Dialect::OpenAi),
             ("/api", Dialect::OpenAi),
             ("", Dialect::OpenAi),
         ] {

@@ -49,6 +49,8 @@ pub enum Kind {
     OutOfScope,
     /// No such address.
     NotFound,
+    /// No provider with keys here has the model.
+    UnknownModel,
     /// The address exists, but not for this method.
     MethodNotAllowed,
     /// The pool has no usable key of this provider, now or later, until someone acts.
@@ -85,7 +87,7 @@ impl Kind {
             Kind::BadRequest => 400,
             Kind::NoToken | Kind::UnknownToken | Kind::ExpiredToken | Kind::DisabledToken => 401,
             Kind::OutOfScope => 403,
-            Kind::NotFound => 404,
+            Kind::NotFound | Kind::UnknownModel => 404,
             Kind::MethodNotAllowed => 405,
             Kind::TooLarge => 413,
             Kind::Exhausted { .. } | Kind::GatewayLimited | Kind::TokenLimited => 429,
@@ -108,6 +110,7 @@ impl Kind {
             Kind::TokenLimited => "token_limited",
             Kind::OutOfScope => "token_out_of_scope",
             Kind::NotFound => "not_found",
+            Kind::UnknownModel => "model_not_found", // OpenAI's own word for it
             Kind::MethodNotAllowed => "method_not_allowed",
             Kind::NoKeys => "no_keys",
             Kind::Exhausted { .. } => "keys_exhausted",
@@ -301,6 +304,83 @@ impl Refusal {
         Refusal::bad_request(format!(
             "The model `{}` does not begin with a provider that `compat` knows. {hint}",
             echo(model)
+        ))
+    }
+
+    /// A model that no provider with keys here has. `owner` is who would have it, `here` are the
+    /// providers that are here, and `models` those of their models that are known.
+    pub fn unknown_model(
+        model: &str,
+        owner: Option<&str>,
+        here: &[&str],
+        models: &[String],
+    ) -> Self {
+        /// So many names are a help; more are a wall.
+        const MOST_NAMES: usize = 40;
+        let model = echo(model);
+        if here.is_empty() {
+            let mut refusal = Refusal::no_keys("any provider that this address can use");
+            refusal.message = match owner {
+                Some(owner) => format!(
+                    "The pool has no usable key of `{owner}`, whose model `{model}` is, nor of any \
+                     other provider that this address and your token can use. The administrator \
+                     can add one on the page of this One Balance."
+                ),
+                None => {
+                    "The pool has no usable key of any provider that this address and your token \
+                     can use. The administrator can add one on the page of this One Balance."
+                        .to_owned()
+                }
+            };
+            return refusal;
+        }
+        let what = match owner {
+            Some(owner) => format!(
+                "The model `{model}` is not available: it is a model of `{owner}`, of which the pool \
+                 has no usable key."
+            ),
+            None => format!("The model `{model}` is not available: no provider here lists it."),
+        };
+        let quoted = |names: &mut dyn Iterator<Item = &str>| {
+            names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        };
+        let providers = quoted(&mut here.iter().copied());
+        let mut message = format!(
+            "{what} Providers with keys here: {providers} (name one of their models as `provider/model`)."
+        );
+        if !models.is_empty() {
+            let some = quoted(&mut models.iter().take(MOST_NAMES).map(String::as_str));
+            let rest = models.len().saturating_sub(MOST_NAMES);
+            let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+            message.push_str(&format!(" Models: {some}{more}."));
+        }
+        message.push_str(" `GET /v1/models` lists them.");
+        Refusal::new(Kind::UnknownModel, message)
+    }
+
+    /// A request that must name its model, and names none.
+    pub fn no_model() -> Self {
+        Refusal::bad_request(
+            "The request names no model. Send one as `model`, such as `gpt-5-mini` or \
+             `google-ai-studio/gemini-2.5-flash`; `GET /v1/models` lists them.",
+        )
+    }
+
+    /// A provider that cannot be reached without the AI Gateway.
+    pub fn not_direct(slug: &str) -> Self {
+        Refusal::bad_request(format!(
+            "`{}` cannot be reached without an AI Gateway, and this One Balance runs without one \
+             (UPSTREAM=direct). Use another provider.",
+            echo(slug)
+        ))
+    }
+
+    /// An OpenAI-shaped request to a provider that has nothing of that shape.
+    pub fn no_such_shape(slug: &str) -> Self {
+        Refusal::bad_request(format!(
+            "`{slug}` cannot be asked at this address, since it does not speak its language. Use \
+             the provider's own paths below `/api/{slug}/`.",
+            slug = echo(slug)
         ))
     }
 

@@ -8,6 +8,8 @@
 //! | [`provider`] | what is particular to a provider? one table |
 //! | [`route`] | which provider and path does this request mean? |
 //! | [`model`] | which model does it ask for? |
+//! | [`resolve`] | whose model is that? |
+//! | [`catalogue`] | which models does a provider list, and how is that said to a client? |
 //! | [`token`] | may this client do that? |
 //! | [`verdict`] | the vocabulary: what an answer can say about a key |
 //! | [`classify`] | what does this answer say about the key? |
@@ -31,14 +33,17 @@
 //! | [`problem`] | what is an administrator told, in any language? |
 //! | [`object`] | which key must serve a request, since it holds what the request names? |
 //! | [`gateway`] | where is the AI Gateway? |
+//! | [`direct`] | and where are the providers, without one? |
 //! | [`seal`] | how is a key kept so that the database alone does not tell it? |
 //! | [`usage`] | how much was used? |
 //! | [`metrics`] | how does Prometheus read that? |
 //! | [`webhook`] | what is the operator told, and when? |
 
+pub mod catalogue;
 pub mod classify;
 pub mod clock;
 pub mod dialect;
+pub mod direct;
 pub mod error;
 pub mod gateway;
 pub mod health;
@@ -56,6 +61,7 @@ pub mod probe;
 pub mod problem;
 pub mod provider;
 pub mod quota;
+pub mod resolve;
 pub mod retry;
 pub mod retry_after;
 pub mod route;

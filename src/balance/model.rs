@@ -22,6 +22,7 @@ use super::provider::{self, ModelIn, Provider};
 use super::route::decode;
 use memchr::{memchr, memchr2, memmem};
 use std::fmt;
+use std::ops::Range;
 
 /// The longest name of a model, in bytes. The longest known are ARNs of Bedrock's inference
 /// profiles, below 200; it is part of a database key and of every log line.
@@ -377,11 +378,47 @@ impl Scanner {
     ///
     /// As [`in_json`] and [`in_multipart`].
     pub fn finish(self) -> Result<Option<String>, ModelError> {
-        match self.0 {
+        self.finish_with_place().map(|(model, _)| model)
+    }
+
+    /// The same, and where in the body the name stands, for those who must write another.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scanner::finish`].
+    pub fn finish_with_place(mut self) -> Result<(Option<String>, Place), ModelError> {
+        let (spans, escaped) = match &mut self.0 {
+            Kind::Json(scan) => (std::mem::take(&mut scan.findings.spans), true),
+            Kind::Form(scan) => (std::mem::take(&mut scan.findings.spans), false),
+            Kind::Bad => return Err(ModelError::BadBody),
+        };
+        let model = match self.0 {
             Kind::Json(scan) => scan.finish(),
             Kind::Form(scan) => scan.finish(),
             Kind::Bad => Err(ModelError::BadBody),
+        }?;
+        Ok((model, Place { spans, escaped }))
+    }
+}
+
+/// Where in a body the model's name stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The bytes of the name as they are written, without quotation marks. More than one where the
+    /// body has it more than once.
+    pub spans: Vec<Range<usize>>,
+    /// It is JSON, so the name is written with escapes.
+    escaped: bool,
+}
+
+impl Place {
+    /// The name as it must be written there.
+    pub fn write(&self, model: &str) -> Vec<u8> {
+        if !self.escaped {
+            return model.as_bytes().to_vec();
         }
+        let quoted = serde_json::Value::from(model).to_string().into_bytes();
+        quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_vec()
     }
 }
 
@@ -400,13 +437,22 @@ struct Findings {
     /// The scan goes on when the model is found, for the sake of other fields.
     to_the_end: bool,
     found: Option<Value>,
+    /// Where in the body the texts among the values stand.
+    spans: Vec<Range<usize>>,
     error: Option<ModelError>,
     over: bool,
 }
 
 impl Findings {
     fn new(thorough: bool) -> Self {
-        Findings { thorough, to_the_end: false, found: None, error: None, over: false }
+        Findings {
+            thorough,
+            to_the_end: false,
+            found: None,
+            spans: Vec::new(),
+            error: None,
+            over: false,
+        }
     }
 
     /// A value of the field was read.
@@ -487,6 +533,9 @@ struct JsonScan {
     /// The string that is read, as written; at most [`MAX_RAW`] bytes.
     raw: Vec<u8>,
     overflow: bool,
+    /// How many bytes were read, and how many in front of the string.
+    read: usize,
+    text_starts: usize,
     findings: Findings,
     /// What else is looked for.
     eye: Option<Eye>,
@@ -609,6 +658,8 @@ impl JsonScan {
             value_next: false,
             raw: Vec::new(),
             overflow: false,
+            read: 0,
+            text_starts: 0,
             findings: Findings::new(thorough),
             eye: None,
         }
@@ -617,11 +668,21 @@ impl JsonScan {
     fn feed(&mut self, chunk: &[u8]) -> Status {
         let mut rest = chunk;
         while !rest.is_empty() && !self.findings.over {
+            let before = (rest.len(), self.at);
             rest = match self.at {
                 At::Start(seen) => self.start(rest, seen),
                 At::Structure => self.structure(rest),
                 At::Text { role, escaped } => self.text(rest, role, escaped),
             };
+            self.read += before.0 - rest.len();
+            match (before.1, self.at) {
+                (At::Structure, At::Text { .. }) => self.text_starts = self.read,
+                // The last byte is the quotation mark.
+                (At::Text { role: Role::Value, .. }, At::Structure) => {
+                    self.findings.spans.push(self.text_starts..self.read.saturating_sub(1));
+                }
+                _ => {}
+            }
         }
         self.findings.status()
     }
@@ -861,6 +922,8 @@ struct FormScan {
     delimiter: Vec<u8>,
     stage: Stage,
     pending: Vec<u8>,
+    /// How many bytes are gone from `pending`, counted with the one that was put in front.
+    gone: usize,
     findings: Findings,
 }
 
@@ -872,6 +935,7 @@ impl FormScan {
             stage: Stage::Preamble,
             // So that the first boundary, too, has a line end in front.
             pending: b"\n".to_vec(),
+            gone: 0,
             findings: Findings::new(thorough),
         }
     }
@@ -912,7 +976,7 @@ impl FormScan {
             let keep = self.delimiter.len().saturating_sub(1).min(self.pending.len());
             let drop = self.pending.len() - keep;
             self.preamble_is_empty(preamble, drop);
-            self.pending.drain(..drop);
+            self.drop_pending(drop);
             return false;
         };
         self.preamble_is_empty(preamble, end);
@@ -924,14 +988,24 @@ impl FormScan {
             // In front is the line end that the headers left.
             let value = self.pending.get(1..end).unwrap_or_default();
             let value = value.strip_suffix(b"\r").unwrap_or(value);
+            // One byte of `pending` was never in the body, and one is the line end.
+            let place = self.gone..self.gone + value.len();
             match std::str::from_utf8(value) {
-                Ok(name) => self.findings.record(Value::Text(name.to_owned())),
+                Ok(name) => {
+                    self.findings.record(Value::Text(name.to_owned()));
+                    self.findings.spans.push(place);
+                }
                 Err(_) => self.findings.fail(ModelError::BadName),
             }
         }
-        self.pending.drain(..end + self.delimiter.len());
+        self.drop_pending(end + self.delimiter.len());
         self.stage = Stage::Boundary;
         true
+    }
+
+    fn drop_pending(&mut self, count: usize) {
+        self.pending.drain(..count);
+        self.gone += count;
     }
 
     /// Text in front of the first boundary is ignored by those who read a form, and read by those
@@ -958,7 +1032,7 @@ impl FormScan {
         let is_boundary = self.pending.get(..end).unwrap_or_default().trim_ascii().is_empty();
         if is_boundary {
             // The line end stays: it is in front of the empty line of a part without headers.
-            self.pending.drain(..end);
+            self.drop_pending(end);
             self.stage = Stage::Headers;
         } else if self.findings.thorough {
             self.findings.fail(ModelError::BadBody);
@@ -993,7 +1067,7 @@ impl FormScan {
             PartName::Odd | PartName::None => false,
         };
         // The last line end stays, for a boundary may follow at once.
-        self.pending.drain(..end + len - 1);
+        self.drop_pending(end + len - 1);
         self.stage = Stage::Content { wanted };
         true
     }

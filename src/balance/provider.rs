@@ -107,6 +107,15 @@ pub struct Provider {
     /// The address that the gateway maps `{slug}/` to, where that is one fixed address. No slash
     /// at the end.
     pub direct_base: Option<&'static str>,
+    /// What stands in front of OpenAI's paths (`chat/completions`, `embeddings`) behind the slug;
+    /// `None` where there are none, or not at one fixed place.
+    pub openai_path: Option<&'static str>,
+    /// The same for Anthropic's paths (`messages`).
+    pub messages_path: Option<&'static str>,
+    /// Where its list of models is, in as few pages as it takes; `None` where there is none.
+    pub models: Option<&'static str>,
+    /// Its models, where it has no list of them.
+    pub known_models: &'static [&'static str],
     /// A free request that shows whether a key is accepted; `None` where there is none.
     pub probe: Option<Probe>,
     /// Headers that the probe needs besides the key. Not for clients' requests: a client chooses
@@ -140,6 +149,10 @@ const USUAL: Provider = Provider {
     model_in: OPENAI_MODEL,
     dialect: Dialect::OpenAi,
     direct_base: None,
+    openai_path: None,
+    messages_path: None,
+    models: None,
+    known_models: &[],
     probe: None,
     default_headers: &[],
     day_quota: DayQuota::Rolling,
@@ -177,6 +190,8 @@ static PROVIDERS: &[Provider] = &[
         ],
         dialect: Dialect::Gemini,
         direct_base: Some("https://generativelanguage.googleapis.com"),
+        openai_path: Some("v1beta/openai/"),
+        models: Some("v1beta/models?pageSize=1000"),
         probe: get("v1beta/models?pageSize=1"),
         day_quota: DayQuota::MidnightPacific,
         key_prefixes: &["AIza", "AQ."],
@@ -186,6 +201,7 @@ static PROVIDERS: &[Provider] = &[
             ("v1beta/openai/v1/", "v1beta/openai/"),
             ("openai/v1/", "v1beta/openai/"),
             ("openai/", "v1beta/openai/"),
+            ("v1beta/chat/completions", "v1beta/openai/chat/completions"),
             ("v1/chat/completions", "v1beta/openai/chat/completions"),
             ("chat/completions", "v1beta/openai/chat/completions"),
         ],
@@ -197,6 +213,8 @@ static PROVIDERS: &[Provider] = &[
         slug: "openai",
         name: "OpenAI",
         direct_base: Some("https://api.openai.com/v1"),
+        openai_path: Some(""),
+        models: Some("models"),
         probe: get("models"),
         key_prefixes: &["sk-"],
         nicknames: &["open-ai", "chatgpt", "gpt"],
@@ -208,6 +226,8 @@ static PROVIDERS: &[Provider] = &[
         slug: "anthropic",
         name: "Anthropic (Claude)",
         key_header: KeyHeader { name: "x-api-key", scheme: "" },
+        // Its OpenAI layer is documented with nothing else.
+        bearer_paths: &["v1/chat"],
         // Tokens of a subscription; the API's own keys are `sk-ant-api...`.
         bearer_keys: &["sk-ant-oat"],
         model_in: &[
@@ -217,6 +237,9 @@ static PROVIDERS: &[Provider] = &[
         ],
         dialect: Dialect::Anthropic,
         direct_base: Some("https://api.anthropic.com"),
+        openai_path: Some("v1/"),
+        messages_path: Some("v1/"),
+        models: Some("v1/models?limit=1000"),
         probe: get("v1/models?limit=1"),
         default_headers: &[("anthropic-version", "2023-06-01")],
         key_prefixes: &["sk-ant-"],
@@ -228,6 +251,9 @@ static PROVIDERS: &[Provider] = &[
         slug: "openrouter",
         name: "OpenRouter",
         direct_base: Some("https://openrouter.ai/api/v1"),
+        openai_path: Some(""),
+        messages_path: Some(""),
+        models: Some("models"),
         // Its model list is public and proves nothing about a key.
         probe: get("key"),
         key_prefixes: &["sk-or-"],
@@ -239,6 +265,8 @@ static PROVIDERS: &[Provider] = &[
         slug: "groq",
         name: "Groq",
         direct_base: Some("https://api.groq.com/openai/v1"),
+        openai_path: Some(""),
+        models: Some("models"),
         probe: get("models"),
         key_prefixes: &["gsk_"],
         rewrites: &[("openai/v1/", ""), ("v1/", "")],
@@ -254,6 +282,9 @@ static PROVIDERS: &[Provider] = &[
             ModelIn::Query("model"),
         ],
         direct_base: Some("https://api.x.ai/v1"),
+        openai_path: Some("v1/"),
+        messages_path: Some("v1/"),
+        models: Some("v1/models"),
         // Cloudflare documents it with and without `v1/`, so both stay as they are.
         probe: get("v1/models"),
         key_prefixes: &["xai-"],
@@ -270,6 +301,8 @@ static PROVIDERS: &[Provider] = &[
             ModelIn::Field("model"),
         ],
         direct_base: Some("https://api.mistral.ai"),
+        openai_path: Some("v1/"),
+        models: Some("v1/models"),
         probe: get("v1/models"),
         nicknames: &["mistralai", "mistral-ai"],
         version: Some("v1"),
@@ -279,6 +312,9 @@ static PROVIDERS: &[Provider] = &[
         slug: "deepseek",
         name: "DeepSeek",
         direct_base: Some("https://api.deepseek.com"),
+        openai_path: Some(""),
+        messages_path: Some("anthropic/v1/"),
+        models: Some("models"),
         probe: get("models"),
         key_prefixes: &["sk-"],
         nicknames: &["deep-seek"],
@@ -289,6 +325,8 @@ static PROVIDERS: &[Provider] = &[
         slug: "cerebras",
         name: "Cerebras",
         direct_base: Some("https://api.cerebras.ai/v1"),
+        openai_path: Some(""),
+        models: Some("models"),
         probe: get("models"),
         key_prefixes: &["csk-"],
         rewrites: &[("v1/", "")],
@@ -300,6 +338,8 @@ static PROVIDERS: &[Provider] = &[
         model_in: &[ModelIn::Path("v1/models/{}"), ModelIn::Field("model")],
         dialect: Dialect::Generic,
         direct_base: Some("https://api.cohere.com"),
+        openai_path: Some("compatibility/v1/"),
+        models: Some("v1/models?page_size=1000"),
         probe: get("v1/models?page_size=1"),
         version: Some("v1"),
         unversioned: &["compatibility"],
@@ -309,6 +349,8 @@ static PROVIDERS: &[Provider] = &[
         slug: "perplexity-ai",
         name: "Perplexity",
         direct_base: Some("https://api.perplexity.ai"),
+        openai_path: Some(""),
+        known_models: &["sonar", "sonar-pro", "sonar-reasoning-pro", "sonar-deep-research"],
         key_prefixes: &["pplx-"],
         nicknames: &["perplexity", "pplx"],
         // Its other endpoints do have a `v1/`.
@@ -364,6 +406,7 @@ static PROVIDERS: &[Provider] = &[
         rewrites: &[("ai/run/", ""), ("run/", ""), ("ai/v1/", "v1/")],
         version: Some("v1"),
         unversioned: &["@cf", "@hf"],
+        openai_path: Some("v1/"),
         ..USUAL
     },
     Provider {
@@ -453,19 +496,26 @@ static PROVIDERS: &[Provider] = &[
         ],
         version: Some("v1"),
         unversioned: &["model", "models", "chain"],
+        openai_path: Some("v1/"),
+        models: Some("v1/models"),
         ..USUAL
     },
     Provider {
         slug: "parallel",
         name: "Parallel",
         key_header: KeyHeader { name: "x-api-key", scheme: "" },
+        // Its OpenAI layer.
+        bearer_paths: &["chat"],
         direct_base: Some("https://api.parallel.ai"),
+        openai_path: Some(""),
         ..USUAL
     },
     Provider {
         slug: "fireworks",
         name: "Fireworks AI",
         direct_base: Some("https://api.fireworks.ai/inference/v1"),
+        openai_path: Some(""),
+        models: Some("models"),
         probe: get("models"),
         key_prefixes: &["fw_"],
         nicknames: &["fireworks-ai"],
@@ -482,6 +532,33 @@ static COMPAT_PROVIDER: Provider = Provider {
     model_in: &[ModelIn::Field("model")],
     nicknames: &["openai-compat", "openai-compatible", "universal", "unified"],
     rewrites: &[("v1/", "")],
+    ..USUAL
+};
+
+/// The addresses of OpenAI's clients, `/v1/...`: the model names the provider.
+pub static OPENAI_CLIENTS: Provider = Provider {
+    slug: COMPAT,
+    name: "every provider, at OpenAI's addresses",
+    model_in: &[
+        ModelIn::Hidden("batches"),
+        ModelIn::Path("models/{..}"),
+        ModelIn::Field("model"),
+        ModelIn::Query("model"),
+    ],
+    ..USUAL
+};
+
+/// The addresses of Anthropic's clients, `/v1/messages`: the model names the provider.
+pub static ANTHROPIC_CLIENTS: Provider = Provider {
+    slug: COMPAT,
+    name: "every provider, at Anthropic's addresses",
+    key_header: KeyHeader { name: "x-api-key", scheme: "" },
+    model_in: &[
+        ModelIn::Hidden("messages/batches"),
+        ModelIn::Path("models/{..}"),
+        ModelIn::Field("model"),
+    ],
+    dialect: Dialect::Anthropic,
     ..USUAL
 };
 

@@ -109,6 +109,11 @@ impl Course {
         }
     }
 
+    /// Allows so many attempts at the most.
+    pub fn limit(&mut self, attempts: u32) {
+        self.max_attempts = self.max_attempts.min(attempts.max(1));
+    }
+
     /// Attempts so far.
     #[must_use]
     pub const fn attempts(&self) -> u32 {

@@ -6,6 +6,11 @@
 //!
 //! Clients put their own idea of a base URL in front of the path (`/v1`, `/openai/v1`, a doubled
 //! slash). What the gateway wants is in the [`super::provider`] table, and paths are made so.
+//! The addresses that clients know by themselves are in [`doors`].
+
+mod doors;
+
+pub use doors::Door;
 
 use super::error::{Kind, Refusal};
 use super::provider::{self, Provider};
@@ -34,7 +39,10 @@ pub enum Route<'a> {
 /// A request for a provider.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ApiRoute {
-    /// The gateway's segment: a slug, `compat`, or a whole `custom-...`.
+    /// How the address tells the provider.
+    pub door: Door,
+    /// The gateway's segment: a slug, `compat`, or a whole `custom-...`. Behind a door where the model
+    /// tells the provider it is `compat` until [`ApiRoute::lead_to`] knows better.
     pub provider: String,
     /// The provider's row of the table.
     pub row: &'static Provider,
@@ -47,6 +55,65 @@ pub struct ApiRoute {
 }
 
 impl ApiRoute {
+    /// The same request at the addresses of Anthropic's clients, for one that says that it is one:
+    /// models, files and skills are at `/v1/...` there as well as at OpenAI's.
+    pub fn spoken_by_anthropic(&mut self) {
+        if self.door == Door::OpenAi && !self.path.starts_with("chat/") {
+            self.door = Door::Anthropic;
+            self.row = &provider::ANTHROPIC_CLIENTS;
+        }
+    }
+
+    /// The same request at the addresses of Gemini's clients; their list of models can be at `/v1/models`.
+    pub fn spoken_by_gemini(&mut self) {
+        if self.door == Door::OpenAi && self.names_models() {
+            let Some(row) = provider::find(GEMINI) else { return };
+            self.door = Door::Gemini;
+            self.provider = row.slug.to_owned();
+            self.row = row;
+            self.path = ["v1/", &self.path].concat();
+        }
+    }
+
+    /// Whether it is for the list of models, or for one of its entries.
+    fn names_models(&self) -> bool {
+        self.path == "models" || self.path.starts_with("models/")
+    }
+
+    /// Whether this is a question for the list of models that is put together here.
+    pub fn is_model_list(&self, method: &str) -> bool {
+        let ours = match self.door {
+            Door::Compat | Door::OpenAi | Door::Anthropic => self.path == "models",
+            Door::Gemini => self
+                .path
+                .split_once('/')
+                .is_some_and(|(version, path)| is_version(version) && path == "models"),
+            Door::Provider => false,
+        };
+        ours && matches!(method, "GET" | "HEAD")
+    }
+
+    /// Leads the request to a provider that is known now, with its model under the provider's own
+    /// name. `in_front` is what the provider has in front of the path. Only where the model is in the
+    /// path or the query; a body is the caller's to change.
+    pub fn lead_to(
+        &mut self,
+        slug: &str,
+        row: &'static Provider,
+        in_front: &str,
+        model: Option<&str>,
+    ) {
+        if let Some(model) = model {
+            if self.path.starts_with("models/") {
+                self.path = ["models/", &encode(model)].concat();
+            }
+            self.query = self.query.take().map(|query| with_value(&query, "model", &encode(model)));
+        }
+        slug.clone_into(&mut self.provider);
+        self.row = row;
+        self.path = normalise(row, &[in_front, &self.path].concat());
+    }
+
     /// The path with its query, as it follows the provider's segment and a slash.
     pub fn path_and_query(&self) -> String {
         match &self.query {
@@ -75,6 +142,9 @@ pub fn route<'a>(method: &str, path_and_query: &'a str) -> Result<Route<'a>, Ref
     };
     let path = path.trim_start_matches('/');
 
+    if let Some((door, rest)) = doors::find(method, path) {
+        return through(door, method, rest, query);
+    }
     if let Some(rest) = below(path, "api") {
         // A preflight carries no token, and its answer is the same for every path.
         if method == "OPTIONS" {
@@ -109,23 +179,49 @@ fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
 /// The refusal of an address that only lacks `/api`, which is the commonest mistake in a base URL.
 fn forgotten_api(path: &str) -> Option<Refusal> {
     let (first, rest) = path.split_once('/')?;
-    let better = if first == "v1" {
-        format!("/api/{}/{}", provider::COMPAT, super::error::echo(rest))
-    } else {
-        let slug = provider::suggest(first)?;
-        format!("/api/{slug}/{}", super::error::echo(rest))
-    };
+    let slug = provider::suggest(first)?;
+    let better = format!("/api/{slug}/{}", super::error::echo(rest));
     Some(Refusal::new(
         Kind::NotFound,
         format!("There is nothing at this address. Did you mean `{better}`?"),
     ))
 }
 
+/// The door of an address, and the path behind it; `path` has no slash in front.
+pub(crate) fn door_of(path: &str) -> Option<(Door, &str)> {
+    doors::find("POST", path)
+}
+
+/// The slug of the provider of Gemini's clients, and of Anthropic's at `/anthropic/...`.
+const GEMINI: &str = "google-ai-studio";
+const ANTHROPIC: &str = "anthropic";
+
+/// The route behind a door.
+fn through<'a>(
+    door: Door,
+    method: &str,
+    path: &str,
+    query: Option<&str>,
+) -> Result<Route<'a>, Refusal> {
+    if method == "OPTIONS" {
+        return Ok(Route::Preflight);
+    }
+    if path.is_empty() {
+        return Err(Refusal::not_found());
+    }
+    let row = match door {
+        Door::OpenAi => Some(&provider::OPENAI_CLIENTS),
+        Door::Anthropic => Some(&provider::ANTHROPIC_CLIENTS),
+        Door::Gemini => provider::find(GEMINI),
+        Door::Provider => provider::find(ANTHROPIC),
+        Door::Compat => provider::find(provider::COMPAT),
+    };
+    let row = row.ok_or_else(Refusal::not_found)?;
+    make(door, method, row.slug, row, path, query).map(Route::Api)
+}
+
 /// The route below `/api/`.
 fn api(method: &str, rest: &str, query: Option<&str>) -> Result<ApiRoute, Refusal> {
-    if matches!(method, "TRACE" | "CONNECT") {
-        return Err(Refusal::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS"));
-    }
     let (slug, rest) = rest.split_once('/').unwrap_or((rest, ""));
     if slug.is_empty() {
         return Err(Refusal::bad_request(
@@ -134,9 +230,25 @@ fn api(method: &str, rest: &str, query: Option<&str>) -> Result<ApiRoute, Refusa
         ));
     }
     let row = provider::find(slug).ok_or_else(|| Refusal::unknown_provider(slug))?;
-    check(rest)?;
+    let door = if slug == provider::COMPAT { Door::Compat } else { Door::Provider };
+    make(door, method, slug, row, rest, query)
+}
+
+fn make(
+    door: Door,
+    method: &str,
+    slug: &str,
+    row: &'static Provider,
+    path: &str,
+    query: Option<&str>,
+) -> Result<ApiRoute, Refusal> {
+    if matches!(method, "TRACE" | "CONNECT") {
+        return Err(Refusal::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS"));
+    }
+    check(path)?;
     let (query, query_token) = query.map_or(Ok((None, None)), split_query)?;
-    Ok(ApiRoute { provider: slug.to_owned(), row, path: normalise(row, rest), query, query_token })
+    let path = normalise(row, path);
+    Ok(ApiRoute { door, provider: slug.to_owned(), row, path, query, query_token })
 }
 
 // === paths ===
@@ -189,7 +301,8 @@ fn normalise(row: &Provider, path: &str) -> String {
         // still not.
         path.trim_start_matches('/').to_owned()
     } else {
-        collapse_slashes(path)
+        let path = collapse_slashes(path);
+        doors::without_doubled_endpoint(&path).trim_end_matches('/').to_owned()
     };
     while let Some(rest) = doubled_version(&path, is_custom) {
         path = rest.to_owned();
@@ -267,6 +380,39 @@ fn split_query(query: &str) -> Result<(Option<String>, Option<String>), Refusal>
         kept.push_str(pair);
     }
     Ok(((!kept.is_empty()).then_some(kept), token))
+}
+
+/// The query with another (encoded) value for every parameter of this name.
+fn with_value(query: &str, name: &str, value: &str) -> String {
+    let pairs = query.split('&').map(|pair| {
+        let key = pair.split('=').next().unwrap_or_default();
+        if decode(key) == name { [key, "=", value].concat() } else { pair.to_owned() }
+    });
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+/// Percent-encodes what may not stand for itself in a segment of a path or a value of a query.
+/// A slash stays: it is part of a model's name where it is in one.
+fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z'
+            | b'A'..=b'Z'
+            | b'0'..=b'9'
+            | b'-'
+            | b'.'
+            | b'_'
+            | b'~'
+            | b'/'
+            | b':'
+            | b'@' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
 }
 
 /// Undoes percent-encoding once. `+` stays: in a path it is itself, and a token in a query has no

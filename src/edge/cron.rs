@@ -15,8 +15,9 @@ use crate::balance::classify::{self, Answer};
 use crate::balance::error::Refusal;
 use crate::balance::key::EVERY_MODEL;
 use crate::balance::probe::{self, Outcome};
+use crate::balance::route::{Route, route};
 use crate::balance::verdict::{Reason, Verdict};
-use crate::balance::{MINUTE, Millis, gateway, provider};
+use crate::balance::{MINUTE, Millis, provider};
 
 /// Fills in digests of keys that were taken over, forgets what nobody needs, and asks providers
 /// again about blocked keys. One part that fails does not keep the others from being done.
@@ -52,10 +53,9 @@ async fn probe_blocked(store: &Store, settings: &Settings, env: &Env) -> Result<
     if suspects.is_empty() {
         return Ok(());
     }
-    let base = settings.gateway_base(env).await?;
     let mut answers = Vec::with_capacity(suspects.len());
     for suspect in suspects {
-        let it = ask(&suspect, &base, settings).await;
+        let it = ask(&suspect, settings, env).await;
         answers.push((suspect, it.outcome, it.status, it.message));
     }
     let restored = answers.iter().any(|(_, outcome, ..)| *outcome == Outcome::Restore);
@@ -90,7 +90,7 @@ impl Answered {
 }
 
 /// Asks the provider about one key.
-pub async fn ask(suspect: &Suspect, base: &str, settings: &Settings) -> Answered {
+pub async fn ask(suspect: &Suspect, settings: &Settings, env: &Env) -> Answered {
     let unclear = || Answered::without(Outcome::Unclear, String::new());
     if suspect.secret.sealed().is_some() {
         let words = "It is sealed, and no ENCRYPTION_KEY that is here opens it.";
@@ -102,10 +102,11 @@ pub async fn ask(suspect: &Suspect, base: &str, settings: &Settings) -> Answered
         return Answered::without(Outcome::Restore, "Put back for one try.".to_owned());
     };
     let path = question.path.split('?').next().unwrap_or_default();
-    let url = gateway::url(base, &suspect.provider, question.path, None);
-    let authorization = settings.gateway_authorization.as_deref();
-    let outgoing =
-        upstream::Outgoing::of_ours(question.method, url, row.default_headers, authorization);
+    let address = format!("/api/{}/{}", suspect.provider, question.path);
+    let Ok(Route::Api(api)) = route(question.method, &address) else { return unclear() };
+    let Ok(url) = settings.address(env, &api).await else { return unclear() };
+    let (headers, upstream) = (row.default_headers, &settings.upstream);
+    let outgoing = upstream::Outgoing::of_ours(question.method, url, headers, upstream);
     let response = match outgoing.send(row, path, &suspect.secret).await {
         Ok((_, response)) => response,
         Err(Unsent::Lost(_)) => return unclear(),

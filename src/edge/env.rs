@@ -11,14 +11,15 @@ use super::pool;
 use super::task::{apart, settled};
 use crate::balance::SECOND;
 use crate::balance::error::Refusal;
-use crate::balance::gateway;
 use crate::balance::health::{DEFAULT_CONSECUTIVE_429_THRESHOLD, Policy};
 use crate::balance::isolate::{DEFAULT_REFRESH_SECONDS, DEFAULT_WORKING_SET, Limits};
 use crate::balance::problem::Problem;
 use crate::balance::retry::DEFAULT_MAX_ATTEMPTS;
+use crate::balance::route::ApiRoute;
 use crate::balance::token::{self, Scope, Token, Tokens};
 use crate::balance::usage::DEFAULT_INTERVAL;
 use crate::balance::webhook::Webhook;
+use crate::balance::{direct, gateway};
 
 /// `USAGE_FLUSH_SECONDS` when it is not set.
 #[expect(clippy::cast_possible_truncation, reason = "60")]
@@ -32,8 +33,12 @@ pub struct Settings {
     gateway: Result<Option<String>, String>,
     /// The gateway's name, for the `AI` binding.
     gateway_name: Result<String, String>,
-    /// `AI_GATEWAY_TOKEN`, ready for the header `cf-aig-authorization`.
-    pub gateway_authorization: Option<String>,
+    /// Where requests are sent.
+    pub upstream: Upstream,
+    /// `CLOUDFLARE_ACCOUNT_ID`, which is part of Workers AI's own addresses.
+    account: Option<String>,
+    /// `COMPAT=native`: requests to `compat` go to the provider's own OpenAI-shaped paths.
+    pub compat_native: bool,
     /// `MAX_ATTEMPTS`.
     pub max_attempts: u32,
     /// `CHECK_STREAMS`: look for errors in streams.
@@ -54,9 +59,26 @@ pub struct Settings {
     pub problems: Vec<Problem>,
 }
 
+/// Where requests are sent.
+#[derive(Clone)]
+pub enum Upstream {
+    /// To the AI Gateway.
+    Gateway {
+        /// `AI_GATEWAY_TOKEN`, ready for the header `cf-aig-authorization`.
+        authorization: Option<String>,
+    },
+    /// `UPSTREAM=direct`: to the providers' own addresses.
+    Direct,
+}
+
 thread_local! {
     static SETTINGS: RefCell<Option<Rc<Settings>>> = const { RefCell::new(None) };
     static ASKED_BASE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Whether this deployment sends to providers' own addresses; known once settings are loaded.
+pub fn is_direct() -> bool {
+    SETTINGS.with_borrow(|settings| settings.as_ref().is_some_and(|settings| settings.is_direct()))
 }
 
 impl Settings {
@@ -107,6 +129,18 @@ impl Settings {
         };
         let check_streams = switch("CHECK_STREAMS");
         let retry_empty = switch("RETRY_EMPTY");
+        let mut choice = |name: &str, usual: &str, other: &str| match text(name).as_deref() {
+            Some(chosen) if chosen == other => true,
+            Some(chosen) if chosen != usual => {
+                let sentence = format!("{name} is neither `{usual}` nor `{other}`; it is {usual}.");
+                let problem = Problem::new("not_one_of_two", sentence);
+                problems.push(problem.with("name", name).with("used", usual).with("other", other));
+                false
+            }
+            _ => false,
+        };
+        let compat_native = choice("COMPAT", "gateway", "native");
+        let direct = choice("UPSTREAM", "gateway", "direct");
         let tokens = token::parse(&text("AUTH_KEY").unwrap_or_default());
         problems.extend(tokens.problems().iter().cloned());
         let gateway = gateway::base(
@@ -132,7 +166,14 @@ impl Settings {
             tokens,
             gateway,
             gateway_name: gateway::name(text("AI_GATEWAY").as_deref()),
-            gateway_authorization: text("AI_GATEWAY_TOKEN").map(|token| format!("Bearer {token}")),
+            upstream: if direct {
+                Upstream::Direct
+            } else {
+                let token = text("AI_GATEWAY_TOKEN");
+                Upstream::Gateway { authorization: token.map(|token| format!("Bearer {token}")) }
+            },
+            account: text("CLOUDFLARE_ACCOUNT_ID"),
+            compat_native,
             session_secret: text("SESSION_SECRET").unwrap_or_default(),
             metrics_tokens,
             webhook,
@@ -143,6 +184,47 @@ impl Settings {
             policy: Policy { consecutive_429_threshold: threshold },
             problems,
         }
+    }
+
+    /// Whether it is known where requests go.
+    ///
+    /// # Errors
+    /// When it is not: a refusal that says what to set.
+    pub async fn reachable(&self, env: &Env) -> Result<(), Refusal> {
+        if self.is_direct() { Ok(()) } else { self.gateway_base(env).await.map(|_| ()) }
+    }
+
+    /// Whether requests go to the providers without an AI Gateway between.
+    #[must_use]
+    pub const fn is_direct(&self) -> bool {
+        matches!(self.upstream, Upstream::Direct)
+    }
+
+    /// The address to which a request is sent.
+    ///
+    /// # Errors
+    /// When the gateway's is not known, or the provider has none without a gateway.
+    pub async fn address(&self, env: &Env, api: &ApiRoute) -> Result<String, Refusal> {
+        let query = api.query.as_deref();
+        match self.upstream {
+            Upstream::Gateway { .. } => {
+                let base = self.gateway_base(env).await?;
+                Ok(gateway::url(&base, &api.provider, &api.path, query))
+            }
+            Upstream::Direct => direct::url(api.row, &api.path, query, self.account.as_deref())
+                .ok_or_else(|| Refusal::not_direct(&api.provider)),
+        }
+    }
+
+    /// Tells deployments apart that share a host: what one keeps there is not for the others.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let upstream = match (&self.upstream, &self.gateway) {
+            (Upstream::Direct, _) => "direct",
+            (_, Ok(Some(base))) => base,
+            _ => self.gateway_name.as_deref().unwrap_or_default(),
+        };
+        token::digest(upstream).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The gateway's base address: from the settings, else from the `AI` binding, which is asked

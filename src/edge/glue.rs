@@ -5,7 +5,7 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{self, JsValue};
 use worker::web_sys::{Request, Response};
 
-use super::inbound;
+use super::{env, inbound};
 use crate::balance::provider;
 
 #[wasm_bindgen(module = "one-balance-entry")]
@@ -49,7 +49,9 @@ const READ: u32 = 2;
 #[wasm_bindgen]
 #[must_use]
 pub fn kind_of_header(name: &str) -> u32 {
-    let forwarded = if provider::forwards(name) { FORWARDED } else { 0 };
+    // What clients may tell the gateway is nothing for providers.
+    let forwards = provider::forwards(name) && !(name.starts_with("cf-") && env::is_direct());
+    let forwarded = if forwards { FORWARDED } else { 0 };
     let read = if inbound::reads(name) { READ } else { 0 };
     forwarded | read
 }

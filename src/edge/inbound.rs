@@ -8,10 +8,9 @@ use super::glue;
 use super::task::Settled;
 use crate::balance::error::Refusal;
 use crate::balance::key::EVERY_MODEL;
-use crate::balance::model::{self, Located, ModelError, Scanner, Status, Watched};
+use crate::balance::model::{self, Located, ModelError, Place, Scanner, Status, Watched};
 use crate::balance::object::{self, Objects};
-use crate::balance::provider::COMPAT;
-use crate::balance::route::ApiRoute;
+use crate::balance::route::{ApiRoute, Door};
 use crate::balance::token::{self, Token, Tokens};
 use crate::balance::{Millis, provider};
 
@@ -33,6 +32,9 @@ pub struct Said {
 /// Headers that are looked into besides those that may hold a token.
 const READ: [&str; 4] = ["content-type", "content-length", "upgrade", PROTOCOLS];
 
+/// Only Anthropic's clients send it.
+const ANTHROPIC_VERSION: &str = "anthropic-version";
+
 /// Where a socket's client names the protocols it speaks.
 pub const PROTOCOLS: &str = "sec-websocket-protocol";
 
@@ -41,7 +43,10 @@ pub const PROTOCOLS: &str = "sec-websocket-protocol";
 pub fn reads(name: &str) -> bool {
     READ.contains(&name)
         || token::TOKEN_HEADERS.contains(&name)
-        || provider::all().iter().any(|row| row.key_header.name == name)
+        || provider::all().iter().any(|row| {
+            row.key_header.name == name
+                || row.default_headers.iter().any(|(known, _)| *known == name)
+        })
 }
 
 impl Said {
@@ -57,11 +62,22 @@ impl Said {
         self.lines.lines().next().unwrap_or_default()
     }
 
+    /// The address behind its scheme.
+    fn address(&self) -> &str {
+        let url = self.lines.lines().nth(1).unwrap_or_default();
+        url.split_once("://").map_or(url, |(_, rest)| rest)
+    }
+
+    /// The host that the request was sent to.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.address().split(['/', '?', '#']).next().unwrap_or_default()
+    }
+
     /// The path and query of the address, as they were sent.
     #[must_use]
     pub fn path_and_query(&self) -> &str {
-        let url = self.lines.lines().nth(1).unwrap_or_default();
-        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let rest = self.address();
         rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/")
     }
 
@@ -103,6 +119,18 @@ pub fn presented<'s>(said: &'s Said, api: &'s ApiRoute) -> impl Iterator<Item = 
     in_headers.chain(api.query_token.as_deref()).chain(in_protocols)
 }
 
+/// Tells by its headers what a client speaks, where the address is several clients'.
+pub fn recognise(said: &Said, api: &mut ApiRoute) {
+    if api.door != Door::OpenAi {
+        return;
+    }
+    if said.header(ANTHROPIC_VERSION).is_some() {
+        api.spoken_by_anthropic();
+    } else if said.header("x-goog-api-key").is_some() || api.query_token.is_some() {
+        api.spoken_by_gemini();
+    }
+}
+
 /// Which pool a request draws on, and for what.
 #[derive(Clone)]
 pub struct Target {
@@ -120,27 +148,57 @@ pub struct Target {
     pub store: Option<bool>,
 }
 
-/// Finds the model, and with it the provider of a `compat` request, and checks that the token may
-/// use them.
+impl Target {
+    /// The pool of a provider, for a question of ours.
+    #[must_use]
+    pub fn of_ours(slug: &str) -> Self {
+        Self {
+            provider: slug.to_owned(),
+            model: EVERY_MODEL.to_owned(),
+            token: 0,
+            objects: Vec::new(),
+            about_object: false,
+            store: None,
+        }
+    }
+}
+
+/// What a request says of its model, and besides.
+pub struct Asked {
+    /// The model, as the client names it.
+    pub model: Option<String>,
+    /// Where in the body that stands.
+    pub place: Place,
+    /// Models that the provider may fall back to by itself.
+    further: Vec<String>,
+    /// The stored objects that its body names, and whether its answer is to be stored.
+    watched: Watched,
+}
+
+/// Finds the model.
 ///
 /// # Errors
-/// When the model cannot be told though it must be, or the token may not use it.
-pub fn target_of(
+/// When it cannot be told though it must be.
+pub fn asked(
     token: &Token,
     method: &str,
     content_type: Option<&str>,
     api: &ApiRoute,
     body: Option<&ArrayBuffer>,
-) -> Result<Target, Refusal> {
+) -> Result<Asked, Refusal> {
     // An unlimited token may name whatever it likes, so the search may stop at the first find.
     let thorough = !token.unrestricted();
-    // Models that the provider may fall back to by itself.
     let mut further = Vec::new();
+    let mut place = Place::default();
     let bad = |error: ModelError| Refusal::bad_request(error.to_string());
     let located = model::locate(api.row, method, &api.path, api.query.as_deref()).map_err(bad)?;
-    let kinds = object::of(&api.provider);
+    let kinds = match api.door {
+        Door::OpenAi | Door::Compat => object::of("openai"),
+        Door::Anthropic => object::of("anthropic"),
+        Door::Provider | Door::Gemini => object::of(&api.provider),
+    };
     let mut watched = Watched::default();
-    let found = match (located, body) {
+    let model = match (located, body) {
         (Located::Here(model), Some(body)) => {
             watched = look(body, Scanner::new(content_type, model::NO_FIELD, false), kinds);
             Some(model)
@@ -154,7 +212,8 @@ pub fn target_of(
             let mut scanner = Scanner::new(content_type, field, thorough).watch(kinds.fields());
             scan(body, &mut scanner);
             watched = scanner.watched();
-            let found = scanner.finish().map_err(bad)?;
+            let (found, at) = scanner.finish_with_place().map_err(bad)?;
+            place = at;
             let is_form = content_type.is_some_and(|kind| model::boundary(kind).is_some());
             if thorough && found.is_some() && !is_form {
                 further = model::extra_models(&Uint8Array::new(body).to_vec()).map_err(bad)?;
@@ -163,17 +222,25 @@ pub fn target_of(
         }
         (Located::InBody(_) | Located::Nowhere, None) => None,
     };
-    let (slug, model) = if api.provider == COMPAT {
-        match found.as_deref().and_then(model::split_compat) {
-            Some((slug, _)) if slug == provider::DYNAMIC => {
-                return Err(Refusal::unknown_model_prefix(found.as_deref()));
-            }
-            Some((slug, model)) => (slug.to_owned(), Some(model.to_owned())),
-            None => return Err(Refusal::unknown_model_prefix(found.as_deref())),
-        }
-    } else {
-        (api.provider.clone(), found)
-    };
+    Ok(Asked { model, place, further, watched })
+}
+
+/// Checks that the token may use the model of the provider. `api` is what is sent, `asked` what was
+/// found in the request besides.
+///
+/// # Errors
+/// When it may not.
+pub fn permit(
+    token: &Token,
+    method: &str,
+    api: &ApiRoute,
+    slug: String,
+    model: Option<String>,
+    asked: Asked,
+) -> Result<Target, Refusal> {
+    let Asked { further, watched, .. } = asked;
+    let bad = |error: ModelError| Refusal::bad_request(error.to_string());
+    let kinds = object::of(&api.provider);
     let model = model.map(|model| model::clean(&model)).transpose().map_err(bad)?;
     if !token.allows_provider(&slug) {
         return Err(Refusal::provider_out_of_scope(&slug));
@@ -203,6 +270,31 @@ fn look(body: &ArrayBuffer, scanner: Scanner, kinds: &'static Objects) -> Watche
 
 fn scan(body: &ArrayBuffer, scanner: &mut Scanner) {
     pieces(body, |piece| scanner.feed(piece) == Status::NeedMore);
+}
+
+/// The body with another model in it. What surrounds the name is copied outside wasm memory.
+///
+/// # Errors
+/// When the body is too long for this platform to count; it is not.
+pub fn with_model(body: &ArrayBuffer, place: &Place, model: &str) -> Result<ArrayBuffer, Refusal> {
+    let old = Uint8Array::new(body);
+    let text = place.write(model);
+    let number = |n: usize| u32::try_from(n).map_err(|_| Refusal::too_large(MAX_BODY));
+    let removed: usize = place.spans.iter().map(ExactSizeIterator::len).sum();
+    let length = old.length() as usize + place.spans.len() * text.len() - removed;
+    let new = Uint8Array::new_with_length(number(length)?);
+    let text = Uint8Array::from(text.as_slice());
+    let (mut from, mut to) = (0, 0);
+    for span in &place.spans {
+        let (start, end) = (number(span.start)?, number(span.end)?);
+        new.set(&old.subarray(from, start), to);
+        to += start - from;
+        new.set(&text, to);
+        to += text.length();
+        from = end;
+    }
+    new.set(&old.subarray(from, old.length()), to);
+    Ok(new.buffer())
 }
 
 /// Shows the bytes piece by piece for as long as they are wanted.

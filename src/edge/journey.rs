@@ -138,6 +138,13 @@ impl<'a> Journey<'a> {
         }
     }
 
+    /// The same with fewer attempts, for a question of ours that is not worth more.
+    #[must_use]
+    pub fn limited(mut self, attempts: u32) -> Self {
+        self.course.limit(attempts);
+        self
+    }
+
     /// The gateway itself refused: worth telling an administrator.
     pub fn refused_by_gateway(&self, code: u32, status: u16, words: &str) {
         alerts::note("gateway", &self.target.provider, &code.to_string(), status, words);

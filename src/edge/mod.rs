@@ -6,6 +6,8 @@
 //! | [`proxy`] | the loop: pick, send, classify, apply, next |
 //! | [`journey`] | one request on its way through keys: what the loop asks the core |
 //! | [`inbound`] | what a client's request says: token, model, body |
+//! | [`lead`] | finds the provider where the model tells it |
+//! | [`catalogue`] | which providers and models there are to choose from |
 //! | [`upstream`] | builds and sends one attempt, reads a failed answer |
 //! | [`inspect`] | looks into a success, when that is wanted |
 //! | [`objects`] | which key holds what a request names |
@@ -32,12 +34,14 @@
 
 pub mod admin;
 pub mod alerts;
+pub mod catalogue;
 pub mod cron;
 pub mod env;
 pub mod glue;
 pub mod inbound;
 pub mod inspect;
 pub mod journey;
+pub mod lead;
 pub mod log;
 pub mod metrics;
 pub mod objects;
@@ -68,8 +72,8 @@ use task::{Context, apart};
 
 /// Answers one request. Never fails: what goes wrong becomes an answer that says so.
 pub async fn answer(request: web_sys::Request, env: Env, ctx: Context) -> web_sys::Response {
-    let said = Said::read(&request);
     let settings = Settings::load(&env);
+    let said = Said::read(&request);
     match route::route(said.method(), said.path_and_query()) {
         Ok(Route::Api(api)) => {
             let store = Store::of(&env);

@@ -118,6 +118,7 @@ pub async fn know(store: &Store, provider: &str, key: KeyId) -> Result<(), Refus
 /// An administrator changed keys: this isolate asks D1 before it serves the next request of any
 /// provider. Others learn of it by their refresh.
 pub fn expire() {
+    super::catalogue::expire();
     isolate(Isolate::expire);
 }
 

@@ -5,9 +5,11 @@ use std::rc::Rc;
 use worker::Env;
 use worker::web_sys::{Request, Response};
 
+use super::catalogue::{self, Asker};
 use super::env::Settings;
 use super::inbound::{self, Said, Target};
 use super::journey::{Journey, Last, Try, words_of};
+use super::lead::{self, Led};
 use super::platform::{now, pause};
 use super::store::Store;
 use super::task::{Context, apart};
@@ -17,11 +19,10 @@ use super::upstream::{Failure, Outgoing, Unsent};
 use super::{alerts, log, objects, pool, respond, usage};
 use crate::balance::dialect;
 use crate::balance::error::Refusal;
-use crate::balance::gateway;
 use crate::balance::isolate::Kind;
 use crate::balance::key::{EVERY_MODEL, KeyId, Secret};
 use crate::balance::retry::Next;
-use crate::balance::route::ApiRoute;
+use crate::balance::route::{ApiRoute, Door};
 use crate::balance::token::Token;
 use crate::balance::verdict::Verdict;
 
@@ -29,18 +30,23 @@ use crate::balance::verdict::Verdict;
 pub async fn proxy(
     request: &Request,
     said: &Said,
-    api: ApiRoute,
-    settings: &Settings,
+    mut api: ApiRoute,
+    settings: &Rc<Settings>,
     store: Store,
     env: &Env,
     ctx: &Rc<Context>,
 ) -> Response {
+    inbound::recognise(said, &mut api);
+    let asker = Asker { settings, store: &store, env, ctx, host: said.host() };
+    if api.is_model_list(said.method()) {
+        return apart(catalogue::answer(request, said, &api, &asker)).await;
+    }
     let dialect = dialect::of(api.row, &api.path);
     let began = now();
     let mut trip = Trip::default();
     let answer = async {
         let who = trip.who.insert(tokens::who(request, said, &api, settings, &store).await?);
-        let (target, outgoing) = prepare(request, said, &api, who.token(), settings, env).await?;
+        let (target, outgoing) = prepare(request, said, &mut api, who.token(), &asker).await?;
         let target = trip.target.insert(target);
         trip.stale = apart(pool::ready(&store, &target.provider))
             .await
@@ -111,27 +117,43 @@ struct Trip<'t> {
     shown: Option<(Option<(KeyId, String)>, u32)>,
 }
 
-/// Everything before the first key: what is asked for, and where it goes.
+/// Everything before the first key: what is asked for, and where it goes. `api` becomes what is sent.
 async fn prepare(
     request: &Request,
     said: &Said,
-    api: &ApiRoute,
+    api: &mut ApiRoute,
     token: &Token,
-    settings: &Settings,
-    env: &Env,
+    asker: &Asker<'_>,
 ) -> Result<(Target, Outgoing), Refusal> {
+    let settings = asker.settings;
     let (method, length) = (said.method(), said.header("content-length"));
-    let body = inbound::body_announced(request, method, length, inbound::MAX_BODY).await?;
+    let mut body = inbound::body_announced(request, method, length, inbound::MAX_BODY).await?;
     let content_type = said.header("content-type");
-    let target = inbound::target_of(token, method, content_type, api, body.as_ref())?;
-    let base = settings.gateway_base(env).await?;
-    let url = gateway::url(&base, &api.provider, &api.path, api.query.as_deref());
-    let authorization = settings.gateway_authorization.as_deref();
-    Ok((target, Outgoing::new(said, url, body, authorization)))
+    let asked = inbound::asked(token, method, content_type, api, body.as_ref())?;
+    let led = match api.door {
+        Door::Provider | Door::Gemini => Led::as_addressed(api, asked.model.as_deref()),
+        _ => apart(lead::lead(api, asked.model.as_deref(), token, asker)).await?,
+    };
+    if let (Some(model), Some(bytes)) = (&led.written, &body)
+        && !asked.place.spans.is_empty()
+    {
+        body = Some(inbound::with_model(bytes, &asked.place, model)?);
+    }
+    let target = inbound::permit(token, method, api, led.slug, led.model, asked)?;
+    let url = settings.address(asker.env, api).await?;
+    let mut outgoing = Outgoing::new(said, url, body, &settings.upstream);
+    if api.door != Door::Provider {
+        // Whoever speaks OpenAI's language knows nothing of other providers' versions.
+        outgoing.complete(said, api.row.default_headers);
+    }
+    Ok((target, outgoing))
 }
 
 /// Tries keys until there is an answer for the caller.
-async fn run(journey: &mut Journey<'_>, outgoing: &Outgoing) -> Result<Response, Refusal> {
+///
+/// # Errors
+/// When there is none, and never was.
+pub async fn run(journey: &mut Journey<'_>, outgoing: &Outgoing) -> Result<Response, Refusal> {
     let mut last = Last::Nothing;
     loop {
         let Some((key, secret)) = journey.next_key(&last).await? else {
@@ -215,12 +237,13 @@ fn behind(ctx: &Rc<Context>, store: Store, provider: Option<String>, stale: Opti
                 respond::log("keys not refreshed", &refusal.to_string());
             }
         });
-    } else if tokens::is_due() || trail::is_due() || alerts::is_due() {
+    } else if tokens::is_due() || trail::is_due() || alerts::is_due() || catalogue::is_stale() {
         // Only where keys need nothing, so that one request does not have more statements than it may.
         ctx.wait_until(async move {
             tokens::refresh(&store).await;
             trail::sample(&store).await;
             alerts::flush(&store).await;
+            catalogue::keep_fresh(&store).await;
         });
     }
 }

@@ -4,6 +4,7 @@ use worker::js_sys::{self, ArrayBuffer, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{Headers, ReadableStreamDefaultReader, Response};
 
+use super::env::Upstream;
 use super::glue;
 use super::inbound::{PROTOCOLS, Said};
 use super::task::{Settled, detach, settled};
@@ -31,13 +32,8 @@ impl Outgoing {
     /// no credential, no cookie, nothing about where the client is, and of the `cf-aig-*` headers
     /// only those that a client may choose.
     #[must_use]
-    pub fn new(
-        said: &Said,
-        url: String,
-        body: Option<ArrayBuffer>,
-        gateway_authorization: Option<&str>,
-    ) -> Self {
-        let mut outgoing = Self::of_ours("", url, &[], gateway_authorization);
+    pub fn new(said: &Said, url: String, body: Option<ArrayBuffer>, upstream: &Upstream) -> Self {
+        let mut outgoing = Self::of_ours("", url, &[], upstream);
         outgoing.body = body;
         // A socket is asked for anew at every hop; its frames never come through here.
         if said.header("upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket")) {
@@ -56,18 +52,27 @@ impl Outgoing {
         method: &'static str,
         url: String,
         headers: &[(&str, &str)],
-        gateway_authorization: Option<&str>,
+        upstream: &Upstream,
     ) -> Self {
         let mut outgoing = Self { method, url, headers: String::new(), body: None };
         for (name, value) in headers {
             outgoing.set(name, value);
         }
-        outgoing.set("cf-aig-max-attempts", "1"); // we retry, with another key
-        outgoing.set("cf-aig-no-wholesale", "true"); // a lost key is never billed to Cloudflare credits
-        if let Some(authorization) = gateway_authorization {
-            outgoing.set("cf-aig-authorization", authorization);
+        if let Upstream::Gateway { authorization } = upstream {
+            outgoing.set("cf-aig-max-attempts", "1"); // we retry, with another key
+            outgoing.set("cf-aig-no-wholesale", "true"); // a lost key is never billed to Cloudflare credits
+            if let Some(authorization) = authorization {
+                outgoing.set("cf-aig-authorization", authorization);
+            }
         }
         outgoing
+    }
+
+    /// Adds headers that the client did not send. They must be among those that [`Said`] reads.
+    pub fn complete(&mut self, said: &Said, headers: &[(&str, &str)]) {
+        for (name, value) in headers.iter().filter(|(name, _)| said.header(name).is_none()) {
+            self.set(name, value);
+        }
     }
 
     /// Neither has a line break: they are ours, or come from a header.

@@ -603,3 +603,77 @@ fn a_field_of_a_form_that_is_too_long_is_so_however_it_is_cut() {
         assert_eq!(found(&[&body]), Err(ModelError::TooLong));
     }
 }
+
+/// The body with another model in it, as the glue makes it.
+fn with_model(body: &[u8], place: &Place, model: &str) -> Vec<u8> {
+    let text = place.write(model);
+    let mut out = Vec::new();
+    let mut at = 0;
+    for span in &place.spans {
+        out.extend_from_slice(&body[at..span.start]);
+        out.extend_from_slice(&text);
+        at = span.end;
+    }
+    out.extend_from_slice(&body[at..]);
+    out
+}
+
+#[test]
+fn another_model_can_be_written_where_one_was_found() {
+    let form = "multipart/form-data; boundary=XX";
+    for (content_type, body, expected) in [
+        ("application/json", r#"{"model":"a/b","x":1}"#, r#"{"model":"new","x":1}"#),
+        ("application/json", "\u{feff}{ \"model\" : \"a/b\" }", "\u{feff}{ \"model\" : \"new\" }"),
+        (
+            "application/json",
+            r#"{"messages":[{"model":"no"}],"mod\u0065l":"a\/b\u0063"}"#,
+            r#"{"messages":[{"model":"no"}],"mod\u0065l":"new"}"#,
+        ),
+        (
+            form,
+            "--XX\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n\0\r\n--X\r\n--XX\r\nContent-Disposition: form-data; name=model\r\n\r\na/b\r\n--XX--\r\n",
+            "--XX\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n\0\r\n--X\r\n--XX\r\nContent-Disposition: form-data; name=model\r\n\r\nnew\r\n--XX--\r\n",
+        ),
+        (
+            form,
+            "--XX\nContent-Disposition: form-data; name=model\n\na\n--XX--",
+            "--XX\nContent-Disposition: form-data; name=model\n\nnew\n--XX--",
+        ),
+    ] {
+        for size in [1, 2, 3, 7, 1000] {
+            for thorough in [false, true] {
+                let mut scanner = Scanner::new(Some(content_type), "model", thorough);
+                for chunk in body.as_bytes().chunks(size) {
+                    if scanner.feed(chunk) == Status::Done {
+                        break;
+                    }
+                }
+                let (model, place) = scanner.finish_with_place().unwrap();
+                assert!(model.unwrap().starts_with('a'));
+                let made = with_model(body.as_bytes(), &place, "new");
+                assert_eq!(String::from_utf8_lossy(&made), expected, "{size}");
+            }
+        }
+    }
+    let mut scanner = Scanner::new(None, "model", true);
+    let twice = br#"{"model":"a/b","model":"a/b"}"#;
+    scanner.feed(twice);
+    let (_, place) = scanner.finish_with_place().unwrap();
+    assert_eq!(with_model(twice, &place, "n\"ew"), br#"{"model":"n\"ew","model":"n\"ew"}"#);
+}
+
+proptest! {
+    #[test]
+    fn writing_the_same_model_changes_nothing_that_matters(
+        front in "[a-z\"]{0,5}", name in "[a-z/éß😀 \"\\\\]{1,12}", size in 1usize..40,
+    ) {
+        let name = format!("m{name}");
+        let body = serde_json::json!({ "a": front, "model": name, "z": [1, "x"] }).to_string();
+        let mut scanner = Scanner::new(None, "model", true);
+        for chunk in body.as_bytes().chunks(size) {
+            if scanner.feed(chunk) == Status::Done { break; }
+        }
+        let (_, place) = scanner.finish_with_place().unwrap();
+        prop_assert_eq!(with_model(body.as_bytes(), &place, &name), body.as_bytes());
+    }
+}

@@ -108,6 +108,17 @@ fn paths_become_what_the_gateway_wants() {
         ("openai//v1//chat/completions", "openai/chat/completions"),
         ("/openai/chat//completions", "openai/chat/completions"),
         ("custom-mine//v1/models", "custom-mine/v1/models"),
+        ("openai/chat/completions/", "openai/chat/completions"),
+        ("anthropic/v1/messages/", "anthropic/v1/messages"),
+        ("custom-mine/v1/models/", "custom-mine/v1/models/"),
+        // A base URL that is a whole endpoint.
+        ("openai/v1/chat/completions/chat/completions", "openai/chat/completions"),
+        ("openai/v1/chat/completions/v1/models", "openai/models"),
+        ("mistral/v1/chat/completions/embeddings", "mistral/v1/embeddings"),
+        (
+            "openai/chat/completions/chatcmpl-1/messages",
+            "openai/chat/completions/chatcmpl-1/messages",
+        ),
         // Sockets.
         ("openai?model=gpt-realtime", "openai/?model=gpt-realtime"),
         ("openai/v1/realtime?model=gpt-realtime", "openai/?model=gpt-realtime"),
@@ -118,6 +129,179 @@ fn paths_become_what_the_gateway_wants() {
         let api = api_of(&format!("/api/{address}"));
         assert_eq!(format!("{}/{}", api.provider, api.path_and_query()), expected, "{address}");
     }
+}
+
+#[test]
+fn clients_find_their_own_addresses() {
+    use Door::*;
+    for (address, door, provider, path) in [
+        // OpenAI's.
+        ("/v1/chat/completions", OpenAi, "compat", "chat/completions"),
+        ("/v1/v1/chat/completions", OpenAi, "compat", "chat/completions"),
+        ("/v1//chat/completions/", OpenAi, "compat", "chat/completions"),
+        ("//v1/chat/completions", OpenAi, "compat", "chat/completions"),
+        ("/chat/completions", OpenAi, "compat", "chat/completions"),
+        ("/v1/chat/completions/chat/completions", OpenAi, "compat", "chat/completions"),
+        ("/v1/chat/completions/v1/chat/completions", OpenAi, "compat", "chat/completions"),
+        ("/openai/v1/chat/completions", OpenAi, "compat", "chat/completions"),
+        ("/openai/chat/completions", OpenAi, "compat", "chat/completions"),
+        ("/v1/openai/chat/completions", OpenAi, "compat", "chat/completions"),
+        ("/api/v1/chat/completions", OpenAi, "compat", "chat/completions"),
+        ("/api/v1/models", OpenAi, "compat", "models"),
+        ("/api/chat/completions", OpenAi, "compat", "chat/completions"),
+        ("/inference/v1/chat/completions", OpenAi, "compat", "chat/completions"),
+        ("/v1/responses/resp_1?include=x", OpenAi, "compat", "responses/resp_1"),
+        ("/v1/models/openai/gpt-5", OpenAi, "compat", "models/openai/gpt-5"),
+        ("/v1/files", OpenAi, "compat", "files"),
+        ("/models", OpenAi, "compat", "models"),
+        ("/v1/realtime?model=gpt-realtime", OpenAi, "compat", "realtime"),
+        // Anthropic's.
+        ("/v1/messages", Anthropic, "compat", "messages"),
+        ("/v1/messages?beta=true", Anthropic, "compat", "messages"),
+        ("/v1/v1/messages", Anthropic, "compat", "messages"),
+        ("/messages", Anthropic, "compat", "messages"),
+        ("/v1/messages/count_tokens", Anthropic, "compat", "messages/count_tokens"),
+        ("/v1/messages/batches/b/results", Anthropic, "compat", "messages/batches/b/results"),
+        ("/anthropic/v1/messages", Provider, "anthropic", "v1/messages"),
+        ("/anthropic/messages", Provider, "anthropic", "v1/messages"),
+        ("/anthropic/v1/v1/models", Provider, "anthropic", "v1/models"),
+        // Gemini's.
+        (
+            "/v1beta/models/m:generateContent",
+            Gemini,
+            "google-ai-studio",
+            "v1beta/models/m:generateContent",
+        ),
+        ("/v1alpha/models", Gemini, "google-ai-studio", "v1alpha/models"),
+        ("/v1/models/m:generateContent", Gemini, "google-ai-studio", "v1/models/m:generateContent"),
+        (
+            "/v1/v1beta/models/m:countTokens",
+            Gemini,
+            "google-ai-studio",
+            "v1beta/models/m:countTokens",
+        ),
+        (
+            "/v1beta/openai/chat/completions",
+            Gemini,
+            "google-ai-studio",
+            "v1beta/openai/chat/completions",
+        ),
+        ("/v1beta/chat/completions", Gemini, "google-ai-studio", "v1beta/openai/chat/completions"),
+        ("/upload/v1beta/files", Gemini, "google-ai-studio", "upload/v1beta/files"),
+        (
+            "/download/v1beta/files/f:download",
+            Gemini,
+            "google-ai-studio",
+            "download/v1beta/files/f:download",
+        ),
+        (
+            "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+            Gemini,
+            "google-ai-studio",
+            "ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+        ),
+        // A provider that is named stays named.
+        ("/api/openai/v1/chat/completions", Provider, "openai", "chat/completions"),
+        ("/api/compat/v1/embeddings", Compat, "compat", "embeddings"),
+    ] {
+        let api = api_of(address);
+        assert_eq!(
+            (api.door, api.provider.as_str(), api.path.as_str()),
+            (door, provider, path),
+            "{address}"
+        );
+        assert_eq!(route("OPTIONS", address).unwrap(), Route::Preflight, "{address}");
+    }
+    for address in [
+        "/v2/chat",
+        "/uploads.html",
+        "/upload/x",
+        "/openai",
+        "/inference",
+        "/ws/x",
+        "/apiv1/models",
+    ] {
+        let got = route("POST", address);
+        assert!(!matches!(got, Ok(Route::Api(_))), "{address}: {got:?}");
+    }
+    for path in
+        ["v1/../x", "v1/chat/%2e%2e/x", "v1beta/..", "anthropic/..%2fx", "upload/v1beta/../../x"]
+    {
+        assert_eq!(refused("POST", &format!("/{path}")).kind, Kind::BadRequest, "{path}");
+    }
+}
+
+#[test]
+fn a_model_leads_to_its_provider() {
+    for (address, slug, model, expected) in [
+        ("/v1/chat/completions", "openai", None, "openai/chat/completions"),
+        (
+            "/v1/chat/completions",
+            "google-ai-studio",
+            Some("m"),
+            "google-ai-studio/v1beta/openai/chat/completions",
+        ),
+        ("/v1/embeddings", "mistral", Some("m"), "mistral/v1/embeddings"),
+        ("/v1/models/groq/a%2Fb?x=1", "groq", Some("a/b"), "groq/models/a/b?x=1"),
+        ("/v1/models/openai/ft:gpt%25", "openai", Some("ft:gpt%"), "openai/models/ft:gpt%25"),
+        (
+            "/v1/realtime?model=openai%2Fgpt-realtime&x=1",
+            "openai",
+            Some("gpt-realtime"),
+            "openai/?model=gpt-realtime&x=1",
+        ),
+        ("/v1/chat/completions", "anthropic", Some("m"), "anthropic/v1/chat/completions"),
+        ("/v1/chat/completions", "cohere", Some("m"), "cohere/compatibility/v1/chat/completions"),
+    ] {
+        let Ok(Route::Api(mut api)) = route("GET", address) else { panic!("{address}") };
+        let row = provider::find(slug).unwrap();
+        api.lead_to(slug, row, row.openai_path.unwrap(), model);
+        assert_eq!(format!("{}/{}", api.provider, api.path_and_query()), expected, "{address}");
+    }
+    // What stands in front of OpenAI's paths is what the gateway wants, so normalising leaves it.
+    for row in provider::all() {
+        for in_front in [row.openai_path, row.messages_path].into_iter().flatten() {
+            for path in
+                ["chat/completions", "embeddings", "messages", "models/x", "files/f/content"]
+            {
+                let path = [in_front, path].concat();
+                if !(row.slug == "perplexity-ai" || row.slug == "openai") {
+                    assert_eq!(normalise(row, &path), path, "{}", row.slug);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn lists_of_models_that_are_ours() {
+    for (address, ours) in [
+        ("/v1/models", true),
+        ("/v1/models/", true),
+        ("/models", true),
+        ("/api/v1/models", true),
+        ("/api/compat/models", true),
+        ("/v1beta/models?pageSize=2", true),
+        ("/v1/models/gpt-5", false),
+        ("/v1beta/models/gemini", false),
+        ("/v1beta/openai/models", false),
+        ("/api/openai/models", false),
+        ("/anthropic/v1/models", false),
+    ] {
+        let api = api_of(address);
+        assert_eq!(api.is_model_list("GET"), ours, "{address}");
+        assert!(!api.is_model_list("POST"), "{address}");
+    }
+    let mut api = api_of("/v1/models?limit=2");
+    api.spoken_by_anthropic();
+    assert!(api.is_model_list("GET") && api.door == Door::Anthropic);
+    let mut api = api_of("/v1/models");
+    api.spoken_by_gemini();
+    assert_eq!((api.is_model_list("GET"), api.path.as_str()), (true, "v1/models"));
+    let mut api = api_of("/v1/chat/completions");
+    api.spoken_by_anthropic();
+    api.spoken_by_gemini();
+    assert_eq!(api.door, Door::OpenAi);
 }
 
 #[test]
@@ -205,9 +389,10 @@ fn refusals_say_what_was_meant() {
         ("/api/../x", Kind::NotFound, "no provider"),
         ("/api", Kind::BadRequest, "names no provider"),
         ("/api/", Kind::BadRequest, "names no provider"),
-        ("/openai/v1/chat/completions", Kind::NotFound, "`/api/openai/v1/chat/completions`"),
+        ("/groq/v1/chat/completions", Kind::NotFound, "`/api/groq/v1/chat/completions`"),
         ("/gemini/v1beta/models", Kind::NotFound, "`/api/google-ai-studio/v1beta/models`"),
-        ("/v1/chat/completions", Kind::NotFound, "`/api/compat/chat/completions`"),
+        ("/v1", Kind::NotFound, "nothing at this address"),
+        ("/v1/", Kind::NotFound, "nothing at this address"),
     ] {
         let refusal = refused("POST", address);
         assert_eq!(refusal.kind, kind, "{address}");

@@ -35,7 +35,7 @@ impl Call<'_> {
     }
 
     async fn test(&self, ids: &[u64]) -> Result<Vec<Value>, Fault> {
-        let base = self.settings.gateway_base(self.env).await?;
+        self.settings.reachable(self.env).await?;
         let stored = self.store.secrets(ids).await?;
         let mut results = Vec::with_capacity(ids.len());
         let mut of_blocked = Vec::new();
@@ -55,7 +55,7 @@ impl Call<'_> {
             }
             let started = now();
             let suspect = suspect_of(key);
-            let answered = cron::ask(&suspect, &base, self.settings).await;
+            let answered = cron::ask(&suspect, self.settings, self.env).await;
             let ms = now().saturating_sub(started);
             let mut result = told(key, &answered, ms);
             let mut changed = |word: &str, state: &str| {

@@ -3,8 +3,10 @@
 //! This file has what serves requests: reading a provider's keys, and writing what happened to
 //! them. [`keys`], [`overview`] and [`history`] have what the admin API needs, [`tokens`] clients'
 //! tokens, [`probes`] what the cron does about blocked keys, [`usage`] the roll-ups, [`watch`] what
-//! metrics and the webhook read, [`objects`] which key holds what.
+//! metrics and the webhook read, [`objects`] which key holds what, `catalogue` which providers have
+//! keys.
 
+mod catalogue;
 pub mod history;
 pub mod keys;
 pub mod objects;

@@ -299,7 +299,10 @@ fn provider_answer(
     let mut standings = Standings::default();
     let refusal = if !usable {
         Some(Refusal::State(state))
-    } else if call.slug == "anthropic" && !call.compat && call.header("anthropic-version").is_none()
+    } else if call.slug == "anthropic"
+        && !call.compat
+        && !call.rest.ends_with("chat/completions")
+        && call.header("anthropic-version").is_none()
     {
         Some(Refusal::NoVersion)
     } else if matches!(call.content, Content::BrokenJson) {
@@ -389,7 +392,11 @@ fn success(call: &Call, config: &Config, simulator: &Simulator) -> Option<Answer
                 None => gemini::answer(call, config, simulator),
             }
         }
-        Manners::Anthropic => anthropic::answer(call, rest.strip_prefix("v1/")?, config),
+        Manners::Anthropic => match rest.strip_prefix("v1/")? {
+            // Its OpenAI layer.
+            "chat/completions" => openai::answer(call, "chat/completions", config, simulator),
+            path => anthropic::answer(call, path, config),
+        },
         Manners::Other => other::answer(call, config, simulator),
     }
 }
@@ -399,6 +406,7 @@ fn openai_path<'a>(slug: &str, rest: &'a str) -> &'a str {
     let rest = match slug {
         "azure-openai" => rest.splitn(3, '/').nth(2).unwrap_or_default(),
         "fireworks" => rest.trim_start_matches("inference/"),
+        "deepseek" => rest.trim_start_matches("anthropic/"),
         _ => rest,
     };
     rest.strip_prefix("v1/").unwrap_or(rest)
