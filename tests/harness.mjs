@@ -20,7 +20,7 @@ import { join, relative } from 'node:path';
 import { after } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Miniflare, NoOpLog } from 'miniflare';
+import { Miniflare, NoOpLog, fetch as fetchFor } from 'miniflare';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -384,6 +384,8 @@ export class World {
         bindings: this.bindings(vars),
         d1Databases: { DB: 'one-balance' },
         cache: this.cache, // of the Cache API; what is in it outlives a test
+        // Without a gateway: the simulator plays the providers' own hosts.
+        ...(vars.UPSTREAM === 'direct' ? { outboundService: (request) => this.asProvider(request) } : {}),
         unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
       }]),
     );
@@ -405,6 +407,14 @@ export class World {
         .filter(([, value]) => value !== undefined)
         .map(([name, value]) => [name, value === 'SIM' ? this.sim.base : value]),
     );
+  }
+
+  /** What the Worker sends to a provider's own host. */
+  asProvider(request) {
+    const { protocol, host, pathname, search } = new URL(request.url);
+    assert.equal(protocol, 'https:', request.url);
+    const { method, headers, body } = request;
+    return fetchFor(`${this.sim.address}/__host/${host}${pathname}${search}`, { method, headers, body, duplex: 'half', redirect: 'manual' });
   }
 
   options() {

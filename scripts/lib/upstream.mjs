@@ -13,8 +13,13 @@ const CRATE = inRoot('tools', 'gateway-sim');
 const NAMES = ['GATEWAY_URL', 'CLOUDFLARE_ACCOUNT_ID'];
 const START_MS = 20_000;
 
-/** The real gateway, if any: what is configured where, and what the Worker must be told of it. */
+/** The real upstream, if any: what is configured where, and what the Worker must be told of it. */
 export function realGateway() {
+  // Without a gateway: to the providers themselves.
+  const upstream = process.env.UPSTREAM || (readVar('UPSTREAM') ?? readToml('UPSTREAM'));
+  if (upstream === 'direct') {
+    return { name: 'UPSTREAM', value: 'direct', vars: process.env.UPSTREAM ? { UPSTREAM: 'direct' } : {} };
+  }
   for (const name of NAMES) {
     // Wrangler reads the two files itself; the environment's variables it does not.
     if (process.env[name]) return { name, value: process.env[name], vars: { [name]: process.env[name] } };

@@ -227,6 +227,10 @@ export function send(method, lines, body) {
   return number;
 }
 
+/** As in respond.rs. */
+const EXPOSED =
+  '*, retry-after, x-should-retry, one-balance-attempts, one-balance-incomplete, x-request-id, request-id, x-goog-upload-url, x-goog-upload-status, x-goog-upload-chunk-granularity';
+
 export function pass(response, attempts) {
   if (response.status === 101) return response; // a WebSocket cannot be rewrapped
   // A fetched answer's headers are read-only; an answer made from it has the same native body and
@@ -243,6 +247,6 @@ export function pass(response, attempts) {
   headers.delete('strict-transport-security');
   headers.set('one-balance-attempts', attempts);
   headers.set('access-control-allow-origin', '*');
-  headers.set('access-control-expose-headers', '*');
+  headers.set('access-control-expose-headers', EXPOSED);
   return passed;
 }

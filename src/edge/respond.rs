@@ -14,6 +14,11 @@ use crate::balance::key::{KeyId, Secret};
 const ATTEMPTS: &str = "one-balance-attempts";
 /// What a browser may cache of a preflight, in seconds: a day, more than any browser keeps it.
 const PREFLIGHT_AGE: &str = "86400";
+/// What a page may read of an answer: everything, since no cookie counts here; by name what matters, for
+/// those who do not know the star. `entry.js` has the same.
+const EXPOSED: &str = "*, retry-after, x-should-retry, one-balance-attempts, one-balance-incomplete, \
+                       x-request-id, request-id, x-goog-upload-url, x-goog-upload-status, \
+                       x-goog-upload-chunk-granularity";
 /// Upstream headers that mean something else, or nothing, to our caller. Cookies are set by the
 /// provider's edge for its own address.
 const NOT_PASSED: [&str; 2] = ["set-cookie", "strict-transport-security"];
@@ -67,7 +72,7 @@ pub fn open_to_browsers(headers: &Headers) {
 
 fn allow_origin(headers: &Headers) {
     let _ = headers.set("access-control-allow-origin", "*");
-    let _ = headers.set("access-control-expose-headers", "*");
+    let _ = headers.set("access-control-expose-headers", EXPOSED);
 }
 
 /// What an administrator's page is told besides: the last key, the attempts, the time.

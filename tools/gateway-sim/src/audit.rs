@@ -58,8 +58,13 @@ pub fn findings(call: &Call, config: &Config, keys: &Keys, registered: bool) -> 
             add("client-address", name.to_owned());
         }
     }
+    for name in
+        call.headers.keys().filter(|name| call.direct && name.as_str().starts_with("cf-aig-"))
+    {
+        add("gateway-header", format!("{name}, sent to a provider"));
+    }
     for (name, wanted) in [("cf-aig-max-attempts", "1"), ("cf-aig-no-wholesale", "true")] {
-        if call.header(name) != Some(wanted) {
+        if !call.direct && call.header(name) != Some(wanted) {
             add("missing-header", format!("{name}: {wanted}"));
         }
     }

@@ -22,7 +22,7 @@ use crate::request::{self, Call, Content};
 use crate::server::ConnectionHandle;
 use crate::simulator::{Simulator, fnv1a};
 use crate::time::now_ms;
-use crate::{anthropic, audit, cases, gemini, objects, openai, other, rate_headers};
+use crate::{anthropic, audit, cases, gemini, hosts, objects, openai, other, rate_headers};
 
 /// How long a `slow` key takes when nothing else is said.
 const SLOW: Duration = Duration::from_secs(3);
@@ -72,7 +72,9 @@ pub async fn handle(
             .error_after_chunks
             .map(|after| (after, fault.event().unwrap_or_else(|| stream_error(&call))));
         if let Some(mut answer) = fault.answer() {
-            rate_headers::add_gateway(&mut answer, call.n);
+            if !call.direct {
+                rate_headers::add_gateway(&mut answer, call.n);
+            }
             return answer.into_response(playback, in_flight);
         }
     }
@@ -105,7 +107,9 @@ pub async fn handle(
         match connection.reset().await {}
     }
     let mut answer = provider_answer(&call, &config, &simulator, key.as_deref(), state);
-    rate_headers::add_gateway(&mut answer, call.n);
+    if !call.direct {
+        rate_headers::add_gateway(&mut answer, call.n);
+    }
     answer.into_response(playback, in_flight)
 }
 
@@ -118,6 +122,8 @@ fn read(
 ) -> (Call, Option<Answer>) {
     let uri = parts.uri;
     let query = uri.query().map(request::parse_query).unwrap_or_default();
+    let own_host = hosts::find(uri.path());
+    let direct = own_host.is_some();
     let path = request::gateway_path(uri.path());
     // A piece of a file, whatever its sender calls it.
     let content = if query.iter().any(|(name, _)| name == "upload_id") {
@@ -125,9 +131,18 @@ fn read(
     } else {
         request::parse_content(&parts.headers, &body)
     };
-    let slug = path.map_or("", |path| path.provider).to_owned();
-    let rest = path.map_or("", |path| path.rest).to_owned();
+    let (slug, rest) = match own_host.clone().flatten() {
+        Some(found) => found,
+        None => (
+            path.map_or("", |path| path.provider).to_owned(),
+            path.map_or("", |path| path.rest).to_owned(),
+        ),
+    };
     let mut misrouted = match path {
+        _ if own_host == Some(None) => {
+            Some(Answer::text(404, "There is no such host, or nothing at this path.".to_owned()))
+        }
+        _ if direct => None,
         None => Some(gateway_error(
             404,
             7003,
@@ -183,6 +198,7 @@ fn read(
         slug,
         provider,
         compat,
+        direct,
         rest,
         key,
         model: None,
@@ -253,14 +269,14 @@ fn gateway_error(status: u16, code: u32, message: &str) -> Answer {
 
 /// What the gateway refuses itself: its own token, and requests without a provider key.
 fn gateway_refusal(call: &Call, config: &Config) -> Option<Answer> {
-    if let Some(token) = &config.gateway_token {
+    if let Some(token) = config.gateway_token.as_ref().filter(|_| !call.direct) {
         let given =
             call.header("cf-aig-authorization").and_then(|value| value.strip_prefix("Bearer "));
         if given != Some(token.as_str()) {
             return cases::answer("gw-2009");
         }
     }
-    if call.key.is_some() || call.slug == "dynamic" {
+    if call.key.is_some() || call.slug == "dynamic" || call.direct {
         return None;
     }
     if call.header("cf-aig-no-wholesale") == Some("true") {

@@ -14,6 +14,7 @@ mod faults;
 mod files;
 mod gateway;
 mod gemini;
+mod hosts;
 mod journal;
 mod keys;
 mod multipart;

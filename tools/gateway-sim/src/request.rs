@@ -49,6 +49,8 @@ pub struct Call {
     pub slug: String,
     pub provider: &'static Provider,
     pub compat: bool,
+    /// It came to the provider's own host, without a gateway.
+    pub direct: bool,
     pub rest: String,
     pub key: Option<String>,
     /// As the provider knows it, without any prefix.
@@ -312,6 +314,7 @@ mod tests {
             slug: slug.to_owned(),
             provider: providers::find(slug).unwrap(),
             compat: false,
+            direct: false,
             rest: rest.to_owned(),
             key: None,
             model: None,
