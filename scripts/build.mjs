@@ -41,6 +41,9 @@ const inputsNow = () => `${PROFILE} ${hashOf(...INPUTS)}`;
 /** Whether build/ is made of what is there now. */
 export const isBuilt = (inputs = inputsNow()) => isStamped(STAMP, inputs) && OUTPUTS.every((file) => existsSync(inRoot(file)));
 
+/** Does not put together again what `task::apart` keeps apart: a function is compiled as a whole. */
+const SMALL = ['--one-caller-inline-max-function-size', '1000'];
+
 /** Resolves to whether there was anything to do. */
 export async function build() {
   const inputs = inputsNow();
@@ -80,7 +83,7 @@ async function bundle(wasm, { wasmBindgen }) {
   const { wasmOpt, esbuild } = fromNpm();
   if (!QUICK) {
     const features = FEATURES.map((feature) => `--enable-${feature}`);
-    await mustRun(process.execPath, [wasmOpt, made, '-o', made, '-O', '--strip-debug', '--strip-producers', ...features], {}, SENTENCE);
+    await mustRun(process.execPath, [wasmOpt, made, '-o', made, '-O', ...SMALL, '--strip-debug', '--strip-producers', ...features], {}, SENTENCE);
   }
   const glue = join(work, 'index.js');
   // "Source phase" imports are what wasm-bindgen writes and workerd does by itself.

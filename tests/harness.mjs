@@ -144,7 +144,7 @@ export function fnv1a(bytes) {
 
 // === the Worker ===
 
-function builtModules() {
+export function builtModules() {
   const build = join(root, 'build');
   assert.ok(existsSync(join(build, 'index.js')), 'build/index.js is missing: `npm run build` makes it');
   const files = readdirSync(build, { recursive: true, withFileTypes: true })
@@ -158,7 +158,7 @@ function builtModules() {
   }));
 }
 
-function compatibility() {
+export function compatibility() {
   const toml = readFileSync(join(root, 'wrangler.toml'), 'utf8');
   const date = /^compatibility_date = "(.*)"/m.exec(toml)?.[1];
   const flags = /^compatibility_flags = (\[.*\])/m.exec(toml)?.[1] ?? '[]';
@@ -198,7 +198,11 @@ class Statement {
 
 class D1Database {
   constructor(inner) { this.inner = inner; }
-  prepare(sql) { return new Statement(this.inner.prepare(sql), sql); }
+  prepare(sql) {
+    // The Rust side takes it for granted that this works: it panics.
+    if (state.d1 === 'panics') throw new Error('a panic was asked for');
+    return new Statement(this.inner.prepare(sql), sql);
+  }
   batch(list) { return ask('batch', list.map((one) => one.sql), () => this.inner.batch(list.map((one) => one.inner))); }
   exec(sql) { return ask('exec', [sql], () => this.inner.exec(sql)); }
 }
@@ -226,7 +230,17 @@ export default class extends WorkerEntrypoint {
     if ('d1' in wanted) state.d1 = wanted.d1;
     if ('ai' in wanted) state.ai = wanted.ai;
     if ('hold' in wanted) [state.hold, state.held] = [wanted.hold, 0];
-    const answer = { log: state.log, asked: state.asked, held: state.held };
+    if (wanted.abandon) {
+      // Nobody waits for this one: the runtime drops it with the request that it came with.
+      const headers = { authorization: 'Bearer ' + wanted.abandon };
+      const url = new URL('/api/openai/chat/completions', request.url);
+      Worker.fetch(new Request(url, { method: 'POST', headers, body: '{"model":"gpt-5-mini"}' }), this.bindings(), this.ctx);
+      await scheduler.wait(1000);
+    }
+    // Garbage makes the collector run; it takes some rounds to find what is not needed.
+    if (wanted.litter) for (let round = 0; round < 20; round += 1) new Uint8Array(5_000_000).fill(round);
+    const tasks = globalThis.__worker_init_state.tasks();
+    const answer = { log: state.log, asked: state.asked, held: state.held, tasks };
     if (wanted.forget) { state.log = []; state.asked = []; }
     return Response.json(answer);
   }
@@ -308,9 +322,10 @@ class Isolate {
 
   /**
    * Sets and tells what stands between the runtime and the Worker:
-   * `d1`: 'works', 'fails', 'stalls', 'unbound', or 'dies' with the request that asks; `hold`: the
-   * results of so many D1 calls are held back until it is 0; `ai`: the base address that an `AI`
-   * binding tells; `forget`: starts the log over.
+   * `d1`: 'works', 'fails', 'stalls', 'unbound', 'panics' or 'dies' with the request that asks;
+   * `hold`: the results of so many D1 calls are held back until it is 0; `ai`: the base address that
+   * an `AI` binding tells; `forget`: starts the log over; `litter`: leaves garbage; `abandon`:
+   * sends a request with this token and does not wait for it. It tells how many `tasks` are under way.
    */
   async probe(wanted = {}) {
     const answer = await fetch(`${this.url}/__probe`, { method: 'POST', body: JSON.stringify(wanted) });

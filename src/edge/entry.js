@@ -33,6 +33,9 @@ export default {
 
 const perform = (work) => new Promise(work);
 
+/** How many tasks are under way, for the tests. */
+module.tasks = () => (module.criticalError ? 0 : worker.tasks());
+
 // === tasks: one for each request, each cron run, each piece of work behind an answer ===
 
 /** Of the request, what only this half needs. */

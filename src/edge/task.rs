@@ -157,8 +157,9 @@ pub fn forget(id: u32) {
 }
 
 /// How many requests and pieces of work are under way.
+#[wasm_bindgen]
 #[must_use]
-pub fn count() -> usize {
+pub fn tasks() -> usize {
     EXECUTOR.with_borrow(|executor| executor.tasks.len())
 }
 
