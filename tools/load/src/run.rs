@@ -125,6 +125,13 @@ struct Tally {
     first_failure: Option<String>,
 }
 
+impl Tally {
+    fn fail(&mut self, why: String) {
+        self.failed += 1;
+        self.first_failure.get_or_insert(why);
+    }
+}
+
 /// Sends it all and reports.
 pub async fn run(plan: Plan) -> Result<String, String> {
     let plan = Rc::new(plan);
@@ -203,17 +210,15 @@ async fn drive(
         let outcome = tokio::time::timeout(PATIENCE, exchange(&mut wire, &plan, &request)).await;
         let outcome = outcome.unwrap_or_else(|_| Err("no answer in time".to_owned()));
         let micros = u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX);
-        if let Err(why) = outcome {
-            let mut tally = tally.borrow_mut();
-            tally.failed += 1;
-            tally.first_failure.get_or_insert(why);
-            drop(tally);
-            match connect(&plan.address).await {
-                Ok(new) => wire = new,
-                Err(_) => return,
+        match outcome {
+            Ok(()) => tally.borrow_mut().micros.push(micros),
+            Err(why) => {
+                tally.borrow_mut().fail(why);
+                match connect(&plan.address).await {
+                    Ok(new) => wire = new,
+                    Err(_) => return,
+                }
             }
-        } else {
-            tally.borrow_mut().micros.push(micros);
         }
     }
 }
