@@ -894,6 +894,10 @@ fn after(bytes: &[u8], index: usize) -> &[u8] {
 
 /// The text of a JSON string that was written as `raw`.
 fn unescape(raw: &[u8]) -> Option<String> {
+    // Nothing to undo, as in nearly every name.
+    if raw.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
+        return String::from_utf8(raw.to_vec()).ok();
+    }
     let quoted = [b"\"", raw, b"\""].concat();
     serde_json::from_slice(&quoted).ok()
 }
