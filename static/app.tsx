@@ -101,14 +101,15 @@ function Sidebar({ current, path }: { current: ViewName; path: string[] }) {
             <a class="place" href={addressOf(name)} aria-current={current === name && (name !== 'keys' || !path[1]) ? 'page' : undefined}>
               <Icon name={VIEWS[name].icon} />{t.nav[name]}
             </a>
-            {name === 'keys' && data && data.providers.length > 0 && (
-              <ul class="pools">
-                {data.providers.slice(0, 12).map((one) => <Pool key={one.slug} one={one} current={current === 'keys' && path[1] === one.slug} />)}
-              </ul>
-            )}
           </li>
         ))}
       </ul>
+      {data && data.providers.length > 0 && (
+        <div class="pools" role="group" aria-labelledby="pools-of-keys">
+          <h2 id="pools-of-keys">{t.overview.usable}</h2>
+          <ul>{data.providers.map((one) => <Pool key={one.slug} one={one} current={current === 'keys' && path[1] === one.slug} />)}</ul>
+        </div>
+      )}
       <div class="below"><Preferences /></div>
     </nav>
   );

@@ -14,15 +14,14 @@ export const en = {
   otherLanguage: '中文',
   language: 'Language', theme: 'Theme',
   themes: { system: 'As the system', light: 'Light', dark: 'Dark' },
-  skip: 'Skip to content', menu: 'Menu', main: 'Main', more: 'More',
+  skip: 'Skip to content', main: 'Main', more: 'More',
   loading: 'Loading…', tryAgain: 'Try again', close: 'Close', cancel: 'Cancel', save: 'Save', copy: 'Copy', copied: 'Copied.',
   copyFailed: 'The browser does not let this page copy. Select the text and copy it by hand.',
-  undo: 'Undo', undone: (count: number) => `Taken back for ${keys(count)}.`, saved: 'Saved.', refresh: 'Refresh', edit: 'Edit', all: 'All', none: 'None', search: 'Search', apply: 'Apply',
-  any: 'Any', yes: 'Yes', no: 'No', optional: 'optional', done: 'Done', clear: 'Clear', back: 'Back', next: 'Next', previous: 'Previous',
+  undo: 'Undo', undone: (count: number) => `Taken back for ${keys(count)}.`, saved: 'Saved.', refresh: 'Refresh', edit: 'Edit', all: 'All', search: 'Search', apply: 'Apply',
+  any: 'Any', done: 'Done', clear: 'Clear', 
   updated: (when: string) => `Updated ${when}`,
   utc: 'Days are counted in UTC.',
-  every: 'every model', free: 'free models', unknownProvider: 'Custom provider',
-  nothingFound: 'Nothing matches.',
+  every: 'every model', free: 'free models', 
 
   nav: {
     overview: 'Overview', keys: 'Keys', tokens: 'Tokens', connect: 'Connect', activity: 'Activity', settings: 'Settings',
@@ -49,7 +48,7 @@ export const en = {
   },
 
   overview: {
-    title: 'Overview', today: 'today', requests: 'Requests', success: 'Success', usable: 'Usable keys', attempts: 'Attempts per request',
+    title: 'Overview', success: 'Success', usable: 'Usable keys', 
     ofKeys: (count: number) => `of ${n(count)}`, requestsToday: 'Requests today', successToday: 'Success today',
     failedOf: (count: number) => (count === 0 ? 'none failed' : `${n(count)} failed`), noneYet: 'no request yet', rateLimited: (count: number) => `${n(count)} × 429 on the way`,
     exhaustedNow: 'Models without a key', exhaustedNone: 'every model has a key', nextRelief: 'next relief',
@@ -95,15 +94,15 @@ export const en = {
     add: 'Add keys', searchHint: 'Remark, first or last characters, or a whole key', filters: 'Filters', state: 'State', anyState: 'Any state', reason: 'Reason', anyReason: 'Any reason',
     model: 'Cooling for model', modelHint: 'such as gemini-2.5-pro', tag: 'Tag', project: 'Project', clearFilters: 'Clear filters', moreFilters: 'More filters',
     key: 'Key', provider: 'Provider', remark: 'Remark', stateColumn: 'State', coolings: 'Cooling for', today: 'Today', lastUsed: 'Last used', age: 'Added', tags: 'Tags', priority: 'Priority',
-    sort: 'Sort', sortBy: (what: string) => `Sort by ${what}`, ascending: 'Ascending', descending: 'Descending',
+    sort: 'Sort', sortBy: (what: string) => `Sort by ${what}`, 
     sorts: { created: 'Added', updated: 'Changed', remark: 'Remark', state: 'State', cooled: 'Cooled in all', priority: 'Priority', requests_today: 'Requests today', last_used: 'Last used' },
     count: (total: number) => keys(total), range: (from: number, to: number, total: number) => `${n(from)}–${n(to)} of ${n(total)}`,
-    perPage: 'Per page', page: 'Page', pages: 'Pages', nextPage: 'Next page', previousPage: 'Previous page',
+    perPage: 'Per page', pages: 'Pages', nextPage: 'Next page', previousPage: 'Previous page',
     pick: (hint: string) => `Select ${hint}`, pickPage: 'Select all on this page', selected: (count: number) => `${n(count)} selected`,
     selectAll: (count: number) => `Select all ${n(count)}`, unselect: 'Clear selection', bulk: 'Selected keys',
     open: (hint: string) => `Details of ${hint}`, actionsOf: (hint: string) => `Actions for ${hint}`,
     emptyTitle: 'No keys here yet', emptyText: 'Add the first ones: paste them, or drop a file.', noMatch: 'No key matches', noMatchText: 'Change the search or the filters.',
-    moreCoolings: (count: number) => `${n(count)} more`, dayOnly: 'on this day (UTC)', usedToday: 'today',
+    moreCoolings: (count: number) => `${n(count)} more`, usedToday: 'today',
     actions: {
       test: 'Test', restore: 'Restore', disable: 'Disable', enable: 'Enable', clear_coolings: 'Clear coolings', delete: 'Delete',
       set_remark: 'Set remark', set_priority: 'Set priority', set_project: 'Set project', add_tags: 'Add tags', remove_tags: 'Remove tags', export: 'Export',
@@ -125,16 +124,16 @@ export const en = {
     },
     forKeys: (count: number) => `For ${keys(count)}.`, tagsHint: 'Separated by commas.', priorityHint: 'Keys with a higher one are used first: -1000 to 1000.', projectHint: 'Keys of one project share a quota: when one cools, all do.',
     changedMeanwhile: (expected: number, found: number) => `Meanwhile ${n(found)} instead of ${keys(expected)} match. Nothing was changed: look again.`,
-    help: 'Keyboard', helpText: '/ search, j and k or arrows to move, x to select, Enter to open, Esc to close',
+    helpText: '/ search, j and k or arrows to move, x to select, Enter to open, Esc to close',
     exportTitle: (count: number) => `Export ${keys(count)}`, exportText: 'The file holds the keys themselves, in the clear. Keep it safe. Each export is logged.', exportFormat: 'Format', exportJson: 'JSON, with remarks and tags', exportText2: 'Text, one key a line', exportNone: 'JSON without the keys themselves', exported: (count: number) => `${keys(count)} exported.`,
     testTitle: (count: number) => `Test ${keys(count)}`, testText: (count: number) => `The provider is asked about ${count === 1 ? 'it' : 'each'}, with a question that costs nothing. Keys that are certainly bad become blocked, blocked ones that work become ready.`, testStart: 'Start', testStop: 'Stop', testProgress: (done: number, all: number) => `${n(done)} of ${n(all)} tested`, testStopped: 'Stopped.',
   },
 
   drawer: {
-    title: 'Key', reveal: 'Reveal', hide: 'Hide', revealTitle: 'Reveal this key?', revealText: 'The whole key is shown on the screen. That it was revealed is logged.', copyKey: 'Copy key', copyHint: 'Copy hint', copiedKey: 'Key copied. That it was revealed is logged.',
+    title: 'Key', reveal: 'Reveal', hide: 'Hide', revealTitle: 'Reveal this key?', revealText: 'The whole key is shown on the screen. That it was revealed is logged.', copyKey: 'Copy key', copiedKey: 'Key copied. That it was revealed is logged.',
     test: 'Test now', testing: 'Asking the provider…', id: 'Number', project: 'Project', priority: 'Priority', tags: 'Tags', remark: 'Remark', added: 'Added', changed: 'Changed', cooledFor: 'Cooled in all', lastUsed: 'Last used', requestsToday: 'Requests today',
-    coolings: 'Coolings', noCoolings: 'It never had to cool.', model: 'Model', ends: 'Ends', source: 'Source', strikes: 'In a row', total: 'In all', past: 'Past', running: 'Running', clearCoolings: 'Clear coolings',
-    usage: 'Attempts of 30 days', noUsage: 'Not used in the last 30 days.', events: 'What happened', noEvents: 'Nothing yet.', attempts: 'Attempts', succeeded: 'Succeeded', rateLimited: '429', errors: 'Other errors',
+    coolings: 'Coolings', noCoolings: 'It never had to cool.', model: 'Model', ends: 'Ends', source: 'Source', strikes: 'In a row', total: 'In all', past: 'Past', clearCoolings: 'Clear coolings',
+    usage: 'Attempts of 30 days', noUsage: 'Not used in the last 30 days.', events: 'What happened', noEvents: 'Nothing yet.', succeeded: 'Succeeded', 
     gone: 'There is no such key. It may have been deleted.', noRemark: 'none', editTitle: 'Edit key', previousKey: 'Previous key', nextKey: 'Next key',
   },
   outcomes: { works: 'works', limited: 'known, but out of quota', rejected: 'rejected', unclear: 'unclear', untestable: 'cannot be tested for free', missing: 'gone' },
@@ -146,7 +145,7 @@ export const en = {
     file: 'Choose a file', drop: 'Drop the file here', dropHint: 'or drop one here', dropped: (name: string, size: string) => `${name} (${size})`, tooBig: (most: string) => `The text is longer than ${most}. Add it in parts.`, notText: 'This file is no text.',
     preview: 'Preview', previewing: (done: number, total: number) => `Reading: ${n(done)} of ${n(total)}`, again: 'Edit the text', details: 'For all of them', add: (count: number) => `Add ${keys(count)}`, nothingToAdd: 'Nothing to add',
     remark: 'Remark', tags: 'Tags', priority: 'Priority', project: 'Project', restore: (count: number) => `Restore ${keys(count)} that ${count === 1 ? 'is' : 'are'} there but blocked or disabled`, testAfter: 'Test each after adding', testHint: 'With a question that costs nothing.',
-    empty: 'Paste some keys, or choose a file.', chooseProvider: 'Choose whose keys these are.', autoProvider: 'As the text says',
+    empty: 'Paste some keys, or choose a file.', autoProvider: 'As the text says',
     status: { new: 'New', existing: 'Already there', repeated: 'Twice in this text', invalid: 'Cannot be read', warned: 'Look odd' }, statusAll: 'All',
     line: 'Line', key: 'Key', what: 'What about it', leaveOut: (hint: string) => `Include ${hint}`, include: 'Add', leftOut: (count: number) => `${n(count)} left out`,
     formats: { lines: 'lines', csv: 'CSV', json: 'JSON', env: '.env', sql: 'SQL', export: 'an export' }, readAs: (format: string, count: number) => `Read as ${format}: ${many(count, 'entry', 'entries')}.`,
@@ -159,12 +158,12 @@ export const en = {
       other_provider: (v: Values) => `It looks like a key of ${text(v.provider)}.`, unusual_prefix: (v: Values) => `Keys of this provider usually begin with ${Array.isArray(v.prefixes) ? v.prefixes.join(' or ') : text(v.prefixes)}.`, trimmed: () => 'Quotes or invisible characters around it were taken off.',
     },
     adding: (done: number, total: number) => `Adding: ${n(done)} of ${n(total)}`, result: 'Result', added: (count: number) => `${keys(count)} added`, restored: (count: number) => `${keys(count)} restored`, skipped: (count: number) => `${keys(count)} already there`, refused: (count: number) => `${many(count, 'entry', 'entries')} not added`,
-    stopped: 'Stopped. What was added before stays.', testing: (done: number, total: number) => `Testing: ${n(done)} of ${n(total)}`, testResult: 'Test', stop: 'Stop', show: 'Show the keys', more: 'Add more', moreRows: (count: number) => `${n(count)} more are not shown.`, leaveTitle: 'Leave without adding?', leaveText: 'What you have pasted is not kept.', leave: 'Leave',
+    stopped: 'Stopped. What was added before stays.', testResult: 'Test', stop: 'Stop', show: 'Show the keys', more: 'Add more', moreRows: (count: number) => `${n(count)} more are not shown.`, leaveTitle: 'Leave without adding?', leaveText: 'What you have pasted is not kept.', leave: 'Leave',
   },
 
   tokens: {
     title: 'Tokens', lead: 'What clients present instead of a provider’s key. They open /api/ only, never this page.', make: 'New token', name: 'Name', nameHint: 'Who uses it: “Cherry Studio on my phone”.', scope: 'May use', everything: 'everything', scopeHint: 'No provider chosen: every one. Models with * at the end for all that begin so.', provider: 'Provider', models: 'Models', modelsHint: 'all, or gemini-2.5-*, gpt-5', addRule: 'Add provider', removeRule: 'Remove provider', anyProvider: 'Every provider',
-    expires: 'Expires', never: 'never', expiry: 'Expiry', inDays: (days: number) => `in ${many(days, 'day')}`, atDate: 'on a date…', perMinute: 'Requests per minute', perDay: 'Requests per day', noLimit: 'no limit', limits: 'Limits', perMinuteShort: (count: number) => `${n(count)}/min`, perDayShort: (count: number) => `${n(count)}/day`, enabled: 'Enabled', today: 'Today', month: '30 days', lastUsed: 'Last used', created: 'Made', status: 'Status', token: 'Token',
+    expires: 'Expires', never: 'never', expiry: 'Expiry', inDays: (days: number) => `in ${many(days, 'day')}`, atDate: 'on a date…', perMinute: 'Requests per minute', perDay: 'Requests per day', noLimit: 'no limit', limits: 'Limits', perMinuteShort: (count: number) => `${n(count)}/min`, perDayShort: (count: number) => `${n(count)}/day`, enabled: 'Enabled', today: 'Today', month: '30 days', lastUsed: 'Last used', status: 'Status', token: 'Token',
     emptyTitle: 'No tokens yet', emptyText: 'Make one for each client: then you see who uses what, and can revoke one alone.',
     once: 'Copy it now: it is shown this once', onceText: 'Only its digest is kept. If it is lost, make a new one.', isCopied: 'I have copied it', connect: 'How to connect',
     edit: 'Edit token', revoke: 'Revoke', revokeTitle: (name: string) => `Revoke “${name}”?`, revokeText: 'Clients that use it are refused from now on, everywhere within half a minute. This cannot be undone.', revoked: (name: string) => `“${name}” revoked.`, disable: 'Disable', enable: 'Enable', actionsOf: (name: string) => `Actions for ${name}`,
@@ -172,18 +171,17 @@ export const en = {
   },
 
   connect: {
-    title: 'Connect', lead: 'Everything that speaks to a provider’s API speaks to this address, with one of your tokens where it wants an API key.', provider: 'Provider', model: 'Model', format: 'App', baseUrl: 'Address', token: 'Token', yourToken: 'YOUR_TOKEN', tokenHint: 'Stands for one of your tokens. Make one under Tokens.', anyProvider: 'Any provider (OpenAI format)',
+    title: 'Connect', lead: 'Everything that speaks to a provider’s API speaks to this address, with one of your tokens where it wants an API key.', provider: 'Provider', model: 'Model', format: 'App', yourToken: 'YOUR_TOKEN', tokenHint: 'Stands for one of your tokens. Make one under Tokens.', 
     fields: { provider: 'Provider type', name: 'Name', key: 'API key', host: 'API host', model: 'Model', address: 'API base URL', file: 'File', run: 'Run' },
     cherry: 'Settings → Model Provider → Add. Fill in exactly these:', cherryNote: 'The address ends without “/v1”: Cherry Studio adds the version by itself.', openwebui: 'Admin Panel → Settings → Connections → OpenAI API → Add:', shell: 'In the shell', python: 'Python', js: 'JavaScript',
     claudeNote: 'Claude Code speaks Anthropic’s format: it needs keys of anthropic.', geminiNote: 'Gemini CLI speaks Gemini’s format: it needs keys of google-ai-studio.', unsupported: 'This app speaks another format than this provider. Choose another provider above.',
     try: 'Try it', tryText: 'Sends one small streamed request with your session. It uses a key of the pool and counts.', prompt: 'Prompt', promptDefault: 'Say hello in five words.', send: 'Send', stop: 'Stop', answer: 'Answer', waiting: 'Waiting for the first words…', usedKey: 'Key', attempts: 'Attempts', first: 'First words', total: 'In all', status: 'Status', noText: 'The answer has no text.', stopped: 'Stopped.', failed: (status: number) => `HTTP ${status}`, needModel: 'Enter a model.',
     apps: { curl: 'curl', openai: 'OpenAI SDK', gemini: 'Gemini SDK', anthropic: 'Anthropic SDK', cherry: 'Cherry Studio', claude: 'Claude Code', geminicli: 'Gemini CLI', openwebui: 'Open WebUI' },
-    filled: 'Filled in for this page’s address and the provider above.',
   },
 
   activity: {
-    title: 'Activity', events: 'Events', requests: 'Failed requests', eventsLead: 'What changed the state of keys, and why.', requestsLead: 'Requests of clients that failed, with each attempt. A sample: not every one is kept.', auto: 'Refresh by itself', provider: 'Provider', anyProvider: 'Every provider', verdict: 'Event', anyVerdict: 'Every event', reason: 'Reason', anyReason: 'Every reason', status: 'Status', model: 'Model', anyStatus: 'Every status', statusHint: 'such as 429',
-    time: 'Time', key: 'Key', what: 'What', message: 'The provider’s words', noEvents: 'Nothing happened yet', noEventsText: 'When a key cools, is blocked, or is changed by hand, it is here.', noRequests: 'No failed requests', noRequestsText: 'Requests that failed lately would be here.', older: 'Older', newest: 'Newest', code: 'Why', attempts: 'Attempts', took: 'Took', token: 'Token', attempt: (count: number) => many(count, 'attempt'), trail: 'Attempts of this request', noAttempts: 'No key was asked.', goneKey: 'deleted key', gone: 'Older ones are not kept.', paused: 'Paused while you look at older ones.', filters: 'Filters', show: 'Details',
+    title: 'Activity', events: 'Events', requests: 'Failed requests', eventsLead: 'What changed the state of keys, and why.', requestsLead: 'Requests of clients that failed, with each attempt. A sample: not every one is kept.', auto: 'Refresh by itself', provider: 'Provider', anyProvider: 'Every provider', verdict: 'Event', anyVerdict: 'Every event', reason: 'Reason', anyReason: 'Every reason', status: 'Status', model: 'Model', anyStatus: 'Every status', 
+    time: 'Time', key: 'Key', what: 'What', message: 'The provider’s words', noEvents: 'Nothing happened yet', noEventsText: 'When a key cools, is blocked, or is changed by hand, it is here.', noRequests: 'No failed requests', noRequestsText: 'Requests that failed lately would be here.', older: 'Older', newest: 'Newest', code: 'Why', attempts: 'Attempts', took: 'Took', token: 'Token', attempt: (count: number) => many(count, 'attempt'), trail: 'Attempts of this request', noAttempts: 'No key was asked.', goneKey: 'deleted key', paused: 'Paused while you look at older ones.', show: 'Details',
     verdicts: { cool: 'cooled', reject: 'blocked', restore: 'restored', delete: 'deleted', disable: 'disabled', undo: 'taken back', reveal: 'revealed', export: 'exported', egress: 'refused for the place', gateway: 'gateway error', success: 'succeeded', caller: 'request at fault', transient: 'provider trouble', add: 'added', enable: 'enabled' },
     sentences: { put_back_for_a_try: 'Put back into the pool for one try.', cannot_be_sent: 'It has characters that cannot be sent in a header.' },
     codes: {
@@ -192,7 +190,7 @@ export const en = {
   },
 
   settings: {
-    title: 'Settings', problems: 'Problems', noProblems: 'No problems found in the settings.', gateway: 'AI Gateway', gatewayUnknown: 'Its address is not known. Set CLOUDFLARE_ACCOUNT_ID or GATEWAY_URL.', simulated: 'simulated: no real provider is asked', version: 'Version', placement: 'Answered from', worker: 'This Worker', values: 'Settings', valuesText: 'Set in wrangler.toml, read-only here.', on: 'on', off: 'off', session: 'Your session', sessionEnds: 'Ends', tokenId: 'Token',
+    title: 'Settings', problems: 'Problems', noProblems: 'No problems found in the settings.', gateway: 'AI Gateway', gatewayUnknown: 'Its address is not known. Set CLOUDFLARE_ACCOUNT_ID or GATEWAY_URL.', simulated: 'simulated: no real provider is asked', version: 'Version', placement: 'Answered from', worker: 'This Worker', valuesText: 'Set in wrangler.toml, read-only here.', on: 'on', off: 'off', session: 'Your session', sessionEnds: 'Ends', tokenId: 'Token',
     export: 'Export', exportText: 'A copy of the whole pool, to keep or to move. Adding keys reads it again.', exportAll: 'Export all keys', appearance: 'Appearance', api: 'Admin API', apiText: 'Everything that this page does can be scripted.',
     names: { max_attempts: 'Keys that one request may try', consecutive_429_threshold: 'Unexplained 429s in a row that use up the day', check_streams: 'Look into streams', retry_empty: 'Ask again after an empty answer' },
   },
@@ -200,7 +198,6 @@ export const en = {
   errors: {
     offline: 'One Balance does not answer: check the connection.', slow: 'One Balance did not answer in time.',
     strange: (status: number) => (status ? `One Balance answered HTTP ${status} and did not say why.` : 'Something went wrong in this page.'),
-    stale: (why: string, when: string) => `${why} Shown is how it was ${when}.`,
     crashed: 'This view has failed.', crashedText: 'Reload the page. If it happens again, please report it.', reload: 'Reload',
     codes: {
       token_missing: () => 'Enter a token.', token_unknown: () => 'This token is not known: it is not in AUTH_KEY.', token_expired: () => 'This token has expired.', session_expired: () => 'Your session is over. Sign in again.',

@@ -11,15 +11,14 @@ export const zh: Words = {
   otherLanguage: 'English',
   language: '语言', theme: '主题',
   themes: { system: '跟随系统', light: '浅色', dark: '深色' },
-  skip: '跳到内容', menu: '菜单', main: '主导航', more: '更多',
+  skip: '跳到内容', main: '主导航', more: '更多',
   loading: '加载中…', tryAgain: '重试', close: '关闭', cancel: '取消', save: '保存', copy: '复制', copied: '已复制。',
   copyFailed: '浏览器不允许此页面复制，请选中文本手动复制。',
-  undo: '撤销', undone: (count) => `已撤销对 ${keys(count)}的操作。`, saved: '已保存。', refresh: '刷新', edit: '编辑', all: '全部', none: '无', search: '搜索', apply: '应用',
-  any: '任意', yes: '是', no: '否', optional: '可选', done: '完成', clear: '清除', back: '返回', next: '下一步', previous: '上一步',
+  undo: '撤销', undone: (count) => `已撤销对 ${keys(count)}的操作。`, saved: '已保存。', refresh: '刷新', edit: '编辑', all: '全部', search: '搜索', apply: '应用',
+  any: '任意', done: '完成', clear: '清除', 
   updated: (when) => `更新于${when}`,
   utc: '按 UTC 日期统计。',
-  every: '所有模型', free: '免费模型', unknownProvider: '自定义提供商',
-  nothingFound: '没有符合条件的内容。',
+  every: '所有模型', free: '免费模型', 
 
   nav: { overview: '概览', keys: '密钥', tokens: '令牌', connect: '接入', activity: '动态', settings: '设置', signOut: '退出登录' },
 
@@ -43,7 +42,7 @@ export const zh: Words = {
   },
 
   overview: {
-    title: '概览', today: '今天', requests: '请求', success: '成功率', usable: '可用密钥', attempts: '每个请求的尝试次数',
+    title: '概览', success: '成功率', usable: '可用密钥', 
     ofKeys: (count) => `共 ${n(count)}`, requestsToday: '今日请求', successToday: '今日成功率',
     failedOf: (count) => (count === 0 ? '没有失败' : `${n(count)} 次失败`), noneYet: '还没有请求', rateLimited: (count) => `途中 ${n(count)} 次 429`,
     exhaustedNow: '无密钥可用的模型', exhaustedNone: '所有模型都有密钥可用', nextRelief: '最早恢复',
@@ -89,15 +88,15 @@ export const zh: Words = {
     add: '添加密钥', searchHint: '备注、首尾字符或完整密钥', filters: '筛选', state: '状态', anyState: '全部状态', reason: '原因', anyReason: '全部原因',
     model: '冷却中的模型', modelHint: '如 gemini-2.5-pro', tag: '标签', project: '项目', clearFilters: '清除筛选', moreFilters: '更多筛选',
     key: '密钥', provider: '提供商', remark: '备注', stateColumn: '状态', coolings: '冷却剩余', today: '今日', lastUsed: '最近使用', age: '添加时间', tags: '标签', priority: '优先级',
-    sort: '排序', sortBy: (what) => `按${what}排序`, ascending: '升序', descending: '降序',
+    sort: '排序', sortBy: (what) => `按${what}排序`, 
     sorts: { created: '添加时间', updated: '修改时间', remark: '备注', state: '状态', cooled: '累计冷却', priority: '优先级', requests_today: '今日请求', last_used: '最近使用' },
     count: (total) => keys(total), range: (from, to, total) => `第 ${n(from)}–${n(to)} 个，共 ${n(total)} 个`,
-    perPage: '每页', page: '页', pages: '分页', nextPage: '下一页', previousPage: '上一页',
+    perPage: '每页', pages: '分页', nextPage: '下一页', previousPage: '上一页',
     pick: (hint) => `选择 ${hint}`, pickPage: '选择本页全部', selected: (count) => `已选 ${n(count)} 个`,
     selectAll: (count) => `选择全部 ${n(count)} 个`, unselect: '取消选择', bulk: '已选密钥',
     open: (hint) => `${hint} 的详情`, actionsOf: (hint) => `${hint} 的操作`,
     emptyTitle: '这里还没有密钥', emptyText: '粘贴或拖入文件，添加第一批密钥。', noMatch: '没有符合条件的密钥', noMatchText: '请修改搜索或筛选条件。',
-    moreCoolings: (count) => `还有 ${n(count)} 个`, dayOnly: '当天（UTC）', usedToday: '今天',
+    moreCoolings: (count) => `还有 ${n(count)} 个`, usedToday: '今天',
     actions: {
       test: '测试', restore: '恢复', disable: '停用', enable: '启用', clear_coolings: '清除冷却', delete: '删除',
       set_remark: '设置备注', set_priority: '设置优先级', set_project: '设置项目', add_tags: '添加标签', remove_tags: '移除标签', export: '导出',
@@ -117,16 +116,16 @@ export const zh: Words = {
     },
     forKeys: (count) => `应用于 ${keys(count)}。`, tagsHint: '用逗号分隔。', priorityHint: '数值高的密钥优先使用：-1000 到 1000。', projectHint: '同一项目的密钥共享配额：一个冷却，全部冷却。',
     changedMeanwhile: (expected, found) => `符合条件的密钥已从 ${n(expected)} 个变为 ${n(found)} 个，没有做任何更改，请重新查看。`,
-    help: '键盘', helpText: '/ 搜索，j、k 或方向键移动，x 选择，Enter 打开，Esc 关闭',
+    helpText: '/ 搜索，j、k 或方向键移动，x 选择，Enter 打开，Esc 关闭',
     exportTitle: (count) => `导出 ${keys(count)}`, exportText: '文件中包含明文密钥，请妥善保管。每次导出都会记录。', exportFormat: '格式', exportJson: 'JSON，含备注和标签', exportText2: '文本，每行一个密钥', exportNone: 'JSON，不含密钥本身', exported: (count) => `已导出 ${keys(count)}。`,
     testTitle: (count) => `测试 ${keys(count)}`, testText: () => '用不产生费用的请求逐个询问提供商。确定失效的密钥会被封禁，能用的已封禁密钥会恢复就绪。', testStart: '开始', testStop: '停止', testProgress: (done, all) => `已测试 ${n(done)} / ${n(all)}`, testStopped: '已停止。',
   },
 
   drawer: {
-    title: '密钥', reveal: '显示', hide: '隐藏', revealTitle: '显示此密钥？', revealText: '完整密钥会显示在屏幕上，此操作会被记录。', copyKey: '复制密钥', copyHint: '复制首尾字符', copiedKey: '已复制密钥，此操作已记录。',
+    title: '密钥', reveal: '显示', hide: '隐藏', revealTitle: '显示此密钥？', revealText: '完整密钥会显示在屏幕上，此操作会被记录。', copyKey: '复制密钥', copiedKey: '已复制密钥，此操作已记录。',
     test: '立即测试', testing: '正在询问提供商…', id: '编号', project: '项目', priority: '优先级', tags: '标签', remark: '备注', added: '添加时间', changed: '修改时间', cooledFor: '累计冷却', lastUsed: '最近使用', requestsToday: '今日请求',
-    coolings: '冷却', noCoolings: '从未冷却过。', model: '模型', ends: '结束', source: '依据', strikes: '连续', total: '累计', past: '已结束', running: '进行中', clearCoolings: '清除冷却',
-    usage: '30 天的尝试', noUsage: '最近 30 天没有使用。', events: '历史记录', noEvents: '暂无记录。', attempts: '尝试', succeeded: '成功', rateLimited: '429', errors: '其他错误',
+    coolings: '冷却', noCoolings: '从未冷却过。', model: '模型', ends: '结束', source: '依据', strikes: '连续', total: '累计', past: '已结束', clearCoolings: '清除冷却',
+    usage: '30 天的尝试', noUsage: '最近 30 天没有使用。', events: '历史记录', noEvents: '暂无记录。', succeeded: '成功', 
     gone: '没有这个密钥，可能已被删除。', noRemark: '无', editTitle: '编辑密钥', previousKey: '上一个密钥', nextKey: '下一个密钥',
   },
   outcomes: { works: '可用', limited: '有效，但配额用尽', rejected: '被拒绝', unclear: '无法判断', untestable: '无法免费测试', missing: '已不存在' },
@@ -138,7 +137,7 @@ export const zh: Words = {
     file: '选择文件', drop: '松开以读取文件', dropHint: '或拖入文件', dropped: (name, size) => `${name}（${size}）`, tooBig: (most) => `文本超过 ${most}，请分几次添加。`, notText: '这个文件不是文本。',
     preview: '预览', previewing: (done, total) => `正在读取：${n(done)} / ${n(total)}`, again: '修改文本', details: '统一设置', add: (count) => `添加 ${keys(count)}`, nothingToAdd: '没有可添加的密钥',
     remark: '备注', tags: '标签', priority: '优先级', project: '项目', restore: (count) => `恢复其中 ${n(count)} 个已封禁或已停用的密钥`, testAfter: '添加后逐个测试', testHint: '使用不产生费用的请求。',
-    empty: '请粘贴密钥或选择文件。', chooseProvider: '请选择这些密钥属于哪个提供商。', autoProvider: '按文本内容识别',
+    empty: '请粘贴密钥或选择文件。', autoProvider: '按文本内容识别',
     status: { new: '新密钥', existing: '已存在', repeated: '文本中重复', invalid: '无法识别', warned: '看起来异常' }, statusAll: '全部',
     line: '行', key: '密钥', what: '说明', leaveOut: (hint) => `包含 ${hint}`, include: '添加', leftOut: (count) => `已排除 ${n(count)} 个`,
     formats: { lines: '逐行文本', csv: 'CSV', json: 'JSON', env: '.env', sql: 'SQL', export: '导出文件' }, readAs: (format, count) => `按${format}读取：${n(count)} 项。`,
@@ -151,12 +150,12 @@ export const zh: Words = {
       other_provider: (v) => `看起来是 ${text(v.provider)} 的密钥。`, unusual_prefix: (v) => `该提供商的密钥通常以 ${Array.isArray(v.prefixes) ? v.prefixes.join(' 或 ') : text(v.prefixes)} 开头。`, trimmed: () => '已去掉两端的引号或不可见字符。',
     },
     adding: (done, total) => `正在添加：${n(done)} / ${n(total)}`, result: '结果', added: (count) => `已添加 ${keys(count)}`, restored: (count) => `已恢复 ${keys(count)}`, skipped: (count) => `${keys(count)}已存在`, refused: (count) => `${n(count)} 项未添加`,
-    stopped: '已停止，之前添加的保留。', testing: (done, total) => `正在测试：${n(done)} / ${n(total)}`, testResult: '测试', stop: '停止', show: '查看密钥', more: '继续添加', moreRows: (count) => `还有 ${n(count)} 项未显示。`, leaveTitle: '不添加就离开？', leaveText: '粘贴的内容不会保留。', leave: '离开',
+    stopped: '已停止，之前添加的保留。', testResult: '测试', stop: '停止', show: '查看密钥', more: '继续添加', moreRows: (count) => `还有 ${n(count)} 项未显示。`, leaveTitle: '不添加就离开？', leaveText: '粘贴的内容不会保留。', leave: '离开',
   },
 
   tokens: {
     title: '令牌', lead: '客户端用它代替提供商的密钥。只能访问 /api/，不能进入此页面。', make: '新建令牌', name: '名称', nameHint: '谁在用，例如“手机上的 Cherry Studio”。', scope: '可用范围', everything: '全部', scopeHint: '不选提供商表示全部；模型名以 * 结尾表示匹配所有以此开头的。', provider: '提供商', models: '模型', modelsHint: '全部，或 gemini-2.5-*, gpt-5', addRule: '添加提供商', removeRule: '移除提供商', anyProvider: '所有提供商',
-    expires: '过期时间', never: '永不过期', expiry: '有效期', inDays: (days) => `${n(days)} 天后`, atDate: '指定日期…', perMinute: '每分钟请求数', perDay: '每天请求数', noLimit: '不限', limits: '限额', perMinuteShort: (count) => `${n(count)}/分钟`, perDayShort: (count) => `${n(count)}/天`, enabled: '启用', today: '今日', month: '30 天', lastUsed: '最近使用', created: '创建时间', status: '状态', token: '令牌',
+    expires: '过期时间', never: '永不过期', expiry: '有效期', inDays: (days) => `${n(days)} 天后`, atDate: '指定日期…', perMinute: '每分钟请求数', perDay: '每天请求数', noLimit: '不限', limits: '限额', perMinuteShort: (count) => `${n(count)}/分钟`, perDayShort: (count) => `${n(count)}/天`, enabled: '启用', today: '今日', month: '30 天', lastUsed: '最近使用', status: '状态', token: '令牌',
     emptyTitle: '还没有令牌', emptyText: '为每个客户端建一个，就能看到谁用了多少，也可以单独吊销。',
     once: '请立即复制，只显示这一次', onceText: '只保存它的摘要。如果丢失，请新建一个。', isCopied: '我已复制', connect: '如何接入',
     edit: '编辑令牌', revoke: '吊销', revokeTitle: (name) => `吊销“${name}”？`, revokeText: '使用它的客户端从现在起被拒绝，半分钟内全部生效。此操作无法撤销。', revoked: (name) => `已吊销“${name}”。`, disable: '停用', enable: '启用', actionsOf: (name) => `${name} 的操作`,
@@ -164,18 +163,17 @@ export const zh: Words = {
   },
 
   connect: {
-    title: '接入', lead: '能连接提供商 API 的程序都能连接此地址，在需要 API 密钥的地方填你的令牌。', provider: '提供商', model: '模型', format: '应用', baseUrl: '地址', token: '令牌', yourToken: 'YOUR_TOKEN', tokenHint: '换成你的令牌，可在“令牌”页新建。', anyProvider: '任意提供商（OpenAI 格式）',
+    title: '接入', lead: '能连接提供商 API 的程序都能连接此地址，在需要 API 密钥的地方填你的令牌。', provider: '提供商', model: '模型', format: '应用', yourToken: 'YOUR_TOKEN', tokenHint: '换成你的令牌，可在“令牌”页新建。', 
     fields: { provider: '提供商类型', name: '名称', key: 'API 密钥', host: 'API 地址', model: '模型', address: 'API base URL', file: '文件', run: '运行' },
     cherry: '设置 → 模型服务 → 添加，按下表填写：', cherryNote: '地址末尾不要加“/v1”，Cherry Studio 会自动补上版本。', openwebui: '管理员面板 → 设置 → 外部连接 → OpenAI API → 添加：', shell: '在终端中', python: 'Python', js: 'JavaScript',
     claudeNote: 'Claude Code 使用 Anthropic 格式，需要 anthropic 的密钥。', geminiNote: 'Gemini CLI 使用 Gemini 格式，需要 google-ai-studio 的密钥。', unsupported: '此应用的格式与该提供商不同，请在上方选择其他提供商。',
     try: '试一试', tryText: '用你的登录状态发送一个小的流式请求，会用到池中的一个密钥并计数。', prompt: '提示词', promptDefault: '用五个字打个招呼。', send: '发送', stop: '停止', answer: '回答', waiting: '等待第一个字…', usedKey: '密钥', attempts: '尝试次数', first: '首字', total: '总耗时', status: '状态', noText: '回答中没有文字。', stopped: '已停止。', failed: (status) => `HTTP ${status}`, needModel: '请输入模型。',
     apps: { curl: 'curl', openai: 'OpenAI SDK', gemini: 'Gemini SDK', anthropic: 'Anthropic SDK', cherry: 'Cherry Studio', claude: 'Claude Code', geminicli: 'Gemini CLI', openwebui: 'Open WebUI' },
-    filled: '已按此页面的地址和上面的提供商填好。',
   },
 
   activity: {
-    title: '动态', events: '事件', requests: '失败的请求', eventsLead: '密钥状态的变化和原因。', requestsLead: '客户端失败的请求和每次尝试，仅为抽样，不会全部保留。', auto: '自动刷新', provider: '提供商', anyProvider: '所有提供商', verdict: '事件', anyVerdict: '所有事件', reason: '原因', anyReason: '所有原因', status: '状态码', model: '模型', anyStatus: '所有状态码', statusHint: '如 429',
-    time: '时间', key: '密钥', what: '事件', message: '提供商的原话', noEvents: '还没有事件', noEventsText: '密钥冷却、被封禁或被手动修改时会记录在这里。', noRequests: '没有失败的请求', noRequestsText: '最近失败的请求会显示在这里。', older: '更早', newest: '最新', code: '原因', attempts: '尝试', took: '耗时', token: '令牌', attempt: (count) => `${n(count)} 次尝试`, trail: '此请求的各次尝试', noAttempts: '没有用到任何密钥。', goneKey: '已删除的密钥', gone: '更早的记录已不保留。', paused: '查看更早的记录时暂停刷新。', filters: '筛选', show: '详情',
+    title: '动态', events: '事件', requests: '失败的请求', eventsLead: '密钥状态的变化和原因。', requestsLead: '客户端失败的请求和每次尝试，仅为抽样，不会全部保留。', auto: '自动刷新', provider: '提供商', anyProvider: '所有提供商', verdict: '事件', anyVerdict: '所有事件', reason: '原因', anyReason: '所有原因', status: '状态码', model: '模型', anyStatus: '所有状态码', 
+    time: '时间', key: '密钥', what: '事件', message: '提供商的原话', noEvents: '还没有事件', noEventsText: '密钥冷却、被封禁或被手动修改时会记录在这里。', noRequests: '没有失败的请求', noRequestsText: '最近失败的请求会显示在这里。', older: '更早', newest: '最新', code: '原因', attempts: '尝试', took: '耗时', token: '令牌', attempt: (count) => `${n(count)} 次尝试`, trail: '此请求的各次尝试', noAttempts: '没有用到任何密钥。', goneKey: '已删除的密钥', paused: '查看更早的记录时暂停刷新。', show: '详情',
     verdicts: { cool: '进入冷却', reject: '被封禁', restore: '已恢复', delete: '已删除', disable: '已停用', undo: '已撤销', reveal: '已显示', export: '已导出', egress: '因地区被拒绝', gateway: '网关错误', success: '成功', caller: '请求本身有误', transient: '提供商故障', add: '已添加', enable: '已启用' },
     sentences: { put_back_for_a_try: '放回密钥池试用一次。', cannot_be_sent: '含有无法放入请求头的字符。' },
     codes: {
@@ -184,7 +182,7 @@ export const zh: Words = {
   },
 
   settings: {
-    title: '设置', problems: '问题', noProblems: '设置没有发现问题。', gateway: 'AI Gateway', gatewayUnknown: '地址未知，请设置 CLOUDFLARE_ACCOUNT_ID 或 GATEWAY_URL。', simulated: '模拟：不会请求真实的提供商', version: '版本', placement: '响应位置', worker: '此 Worker', values: '设置项', valuesText: '在 wrangler.toml 中设置，此处只读。', on: '开', off: '关', session: '你的登录', sessionEnds: '到期', tokenId: '令牌',
+    title: '设置', problems: '问题', noProblems: '设置没有发现问题。', gateway: 'AI Gateway', gatewayUnknown: '地址未知，请设置 CLOUDFLARE_ACCOUNT_ID 或 GATEWAY_URL。', simulated: '模拟：不会请求真实的提供商', version: '版本', placement: '响应位置', worker: '此 Worker', valuesText: '在 wrangler.toml 中设置，此处只读。', on: '开', off: '关', session: '你的登录', sessionEnds: '到期', tokenId: '令牌',
     export: '导出', exportText: '整个密钥池的副本，用于备份或迁移，添加密钥时可以读回。', exportAll: '导出全部密钥', appearance: '外观', api: '管理 API', apiText: '此页面能做的一切都可以用脚本完成。',
     names: { max_attempts: '每个请求最多尝试的密钥数', consecutive_429_threshold: '连续几次无说明的 429 视为当日用尽', check_streams: '检查流式响应', retry_empty: '空回答时重试' },
   },
@@ -192,7 +190,6 @@ export const zh: Words = {
   errors: {
     offline: 'One Balance 没有响应，请检查网络连接。', slow: 'One Balance 没有及时响应。',
     strange: (status) => (status ? `One Balance 返回了 HTTP ${status}，没有说明原因。` : '此页面出了问题。'),
-    stale: (why, when) => `${why}下面显示的是${when}的数据。`,
     crashed: '此视图出错了。', crashedText: '请刷新页面。如果再次出现，请反馈。', reload: '刷新页面',
     codes: {
       token_missing: () => '请输入令牌。', token_unknown: () => '令牌不正确：它不在 AUTH_KEY 中。', token_expired: () => '令牌已过期。', session_expired: () => '登录已过期，请重新登录。',

@@ -15,6 +15,8 @@ export function Menu({ label, icon = 'more', text, items, kind = 'bare', small, 
   const button = useRef<HTMLButtonElement>(null);
   const list = useRef<HTMLDivElement>(null);
   const id = useId();
+  // A press beside an open popover closes it before the click comes; one on the button must not open it again.
+  const wasOpen = useRef(false);
 
   useEffect(() => {
     const box = list.current;
@@ -55,7 +57,7 @@ export function Menu({ label, icon = 'more', text, items, kind = 'bare', small, 
   return <>
     <button
       ref={button} type="button" class={`button ${kind} ${text ? '' : 'icon'} ${small ? 'small' : ''} ${more ?? ''}`} title={text ? undefined : label}
-      aria-label={label} aria-haspopup="menu" aria-expanded={open} aria-controls={open ? id : undefined} onClick={() => set(!open)}
+      aria-label={label} aria-haspopup="menu" aria-expanded={open} aria-controls={open ? id : undefined} onPointerDown={() => { wasOpen.current = open; }} onClick={(event) => { set(event.detail > 0 ? !wasOpen.current : !open); wasOpen.current = false; }}
       onKeyDown={(event) => { if (event.key === 'ArrowDown') { event.preventDefault(); set(true); } }}
     >
       {text ? <>{icon !== 'more' && <Icon name={icon} size={small ? 16 : 18} />}{text}<Icon name="down" size={14} /></> : <Icon name={icon} size={small ? 16 : 18} />}

@@ -77,7 +77,7 @@ export function Check({ label, hint, checked, disabled, onChange }: {
 
 /** A choice of few that is made at once. */
 export function Segments<T extends string>({ label, value, options, onChange, wrap }: {
-  wrap?: boolean; label: string; value: T; options: readonly { value: T; text: string }[]; onChange: (value: T) => void;
+  wrap?: boolean; label: string; value: T; options: readonly { value: T; text: ComponentChildren }[]; onChange: (value: T) => void;
 }) {
   return (
     <div class={`segments ${wrap ? 'wrap' : ''}`} role="group" aria-label={label}>

@@ -115,14 +115,11 @@ export function AddKeys({ provider: first, onClose }: { provider: string; onClos
     setStopped(false);
     setDoneCount(0);
     const result: Sum = { added: 0, restored: 0, there: 0, refused: 0, ids: [], invalid: [] };
-    const more = { ...details(), ...(provider ? { provider } : {}), ...(restore ? { restore } : {}) };
-    const skipped = left.size > 0;
+    const more = { ...details(), ...(provider ? { provider } : {}), ...(restore ? { restore } : {}), ...(left.size > 0 ? { skip: [...left] } : {}) };
     try {
       for (let offset: number | null = 0; offset !== null && !mine.signal.aborted;) {
-        // The whole text each time, and a piece of it: lines keep their numbers. Where some are left
-        // out, only the others are sent.
-        const keys: string = skipped ? without(text, items, left) : text;
-        const piece: Added = await post<Added>('keys', { ...more, keys, offset, limit: PIECE }, { signal: mine.signal });
+        // The whole text each time, and a piece of it: lines keep their numbers.
+        const piece: Added = await post<Added>('keys', { ...more, keys: text, offset, limit: PIECE }, { signal: mine.signal });
         result.added += piece.added_count;
         result.restored += piece.restored_count;
         result.there += piece.duplicates.filter((one) => one.state !== 'twice').length;
@@ -187,7 +184,7 @@ export function AddKeys({ provider: first, onClose }: { provider: string; onClos
           <p class="row between"><span role="status">{busy === 'look' ? t.add.previewing(items.length, total) : t.add.readAs(t.add.formats[format as keyof typeof t.add.formats] ?? format, total)}</span>{left.size > 0 && <span class="soft">{t.add.leftOut(left.size)}</span>}</p>
           {busy === 'look' && <progress max={Math.max(1, total)} value={items.length} aria-label={t.add.preview} />}
           {busy === 'add' && <label class="stack close"><span role="status">{t.add.adding(doneCount, total)}</span><progress max={Math.max(1, total)} value={doneCount} /></label>}
-          <Items items={items} left={left} mayLeave={format === 'lines' && busy === ''} onLeave={(index, out) => setLeft((before) => { const next = new Set(before); if (out) next.add(index); else next.delete(index); return next; })} />
+          <Items items={items} left={left} mayLeave={busy === ''} onLeave={(index, out) => setLeft((before) => { const next = new Set(before); if (out) next.add(index); else next.delete(index); return next; })} />
           <fieldset class="stack tight" disabled={busy === 'add'}>
             <legend class="strong">{t.add.details}</legend>
             <div class="fields">
@@ -223,27 +220,6 @@ export function AddKeys({ provider: first, onClose }: { provider: string; onClos
 }
 
 const mayRestore = (one: PreviewItem) => one.status === 'existing' && (one.state === 'blocked' || one.state === 'disabled');
-
-/** The text of keys by lines without these entries. Lines stay, so that the others keep their numbers. */
-function without(text: string, items: PreviewItem[], left: ReadonlySet<number>): string {
-  const lines = text.split(/\r?\n/);
-  const seen = new Map<number, number>();
-  const out = new Map<number, Set<number>>();
-  items.forEach(({ line }, index) => {
-    const place = seen.get(line) ?? 0;
-    seen.set(line, place + 1);
-    if (left.has(index)) out.set(line, (out.get(line) ?? new Set()).add(place));
-  });
-  for (const [line, places] of out) {
-    let place = -1;
-    lines[line - 1] = (lines[line - 1] ?? '').split(/[,;]/).filter((one) => {
-      if (one.trim().replace(/^["'`]+|["'`]+$/g, '') === '') return true;
-      place += 1;
-      return !places.has(place);
-    }).join(',');
-  }
-  return lines.join('\n');
-}
 
 /** The only provider whose keys begin so, if all do. The longest beginning decides: `sk-ant-` before `sk-`. */
 function guess(text: string, known: KnownProvider[]): string | undefined {

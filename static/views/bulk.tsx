@@ -201,15 +201,14 @@ export function ExportDialog({ chosen, onClose }: { chosen: Chosen; onClose: (do
     setError(undefined);
     setGot(0);
     try {
-      const wanted = 'ids' in chosen ? new Set(chosen.ids) : null;
       const keys: { id: number; key?: string }[] = [];
       let head: Record<string, unknown> = {};
       for (let after: number | null | undefined; after !== null;) {
         const { keys: found, next, ...rest } = await post<ExportPage>('export', {
-          filter: 'filter' in chosen ? chosen.filter : {}, format: 'json', secrets: format === 'none' ? 'none' : 'plain', ...(after ? { after } : {}),
+          ...('ids' in chosen ? { ids: chosen.ids } : { filter: chosen.filter }), format: 'json', secrets: format === 'none' ? 'none' : 'plain', ...(after ? { after } : {}),
         });
         head = rest;
-        keys.push(...(found as { id: number; key?: string }[]).filter((one) => !wanted || wanted.has(one.id)));
+        keys.push(...(found as typeof keys));
         setGot(keys.length);
         after = next;
       }

@@ -135,7 +135,7 @@ export function KeysView() {
         )}
       </section>
       <p class="unseen" role="status">{data && !loading ? t.keys.count(data.total) : ''}</p>
-      <p class="soft small on-desk keyhelp">{t.keys.helpText}</p>
+      {keys.length > 0 && <p class="soft small on-desk keyhelp">{t.keys.helpText}</p>}
 
       {(picked.size > 0 || all) && (
         <Bulk
@@ -176,6 +176,7 @@ function Filters({ search, onSearch, state, counts, values, onChange, filtered, 
   const used = Object.values(values).filter(Boolean).length;
   const [more, setMore] = useState(used > 0);
   const option = (one: KeyState) => `${t.states[one]}${counts ? ` ${number(counts[one])}` : ''}`;
+  const segment = (one: KeyState) => <>{t.states[one]} <span class="n">{counts && number(counts[one])}</span></>;
   return (
     <div class="filters" role="search" aria-label={t.keys.filters}>
       <div class="searchbox grow">
@@ -186,7 +187,7 @@ function Filters({ search, onSearch, state, counts, values, onChange, filtered, 
       <div class="on-desk">
         <Segments
           label={t.keys.state} value={state} onChange={(value) => onChange({ state: value, ...(value === 'blocked' ? {} : { reason: undefined }) })}
-          options={[{ value: '' as const, text: t.all }, ...STATES.map((one) => ({ value: one, text: option(one) }))]}
+          options={[{ value: '' as const, text: t.all }, ...STATES.map((one) => ({ value: one, text: segment(one) }))]}
         />
       </div>
       <select class="on-phone" aria-label={t.keys.state} value={state} onChange={(event) => onChange({ state: event.currentTarget.value })}>
@@ -350,7 +351,7 @@ function Cools({ all }: { all: Cooling[] }) {
   return (
     <span class="cools" title={sorted.map((one) => `${modelWord(one.model)}: ${reasonWord(one.reason)}`).join('\n')}>
       <span class="cut mono small">{modelWord(first.model)}</span> <span class="wait"><Countdown until={first.until} /></span>
-      {all.length > 1 && <span class="soft small nowrap">{t.keys.moreCoolings(all.length - 1)}</span>}
+      {all.length > 1 && <span class="soft small nowrap" title={t.keys.moreCoolings(all.length - 1)}>+{number(all.length - 1)}</span>}
     </span>
   );
 }

@@ -6,9 +6,9 @@ import { useState } from 'preact/hooks';
 import { t } from '../i18n';
 import { get } from '../lib/api';
 import { ago, dateTime, hourTime, number, percent, utcDay } from '../lib/format';
-import { useLoad } from '../lib/load';
+import { stale, useLoad } from '../lib/load';
 import { to } from '../lib/route';
-import { MINUTE, useNow } from '../lib/time';
+import { MINUTE, now, useNow } from '../lib/time';
 import { STATES, type Overview, type Provider, type ProviderOverview, type Warning } from '../lib/types';
 import { modelWord, reasonWord, warningText } from '../lib/words';
 import { Chart } from '../ui/chart';
@@ -26,14 +26,14 @@ export function OverviewView() {
     (signal) => get<Overview>('overview', { range, provider: slug }, { signal }),
     { every: 30_000, keep: true },
   );
-  const now = useNow(MINUTE / 4);
+  const time = useNow(MINUTE / 4);
   const empty = data && data.providers.every((one) => one.total === 0);
 
   return (
     <div class="view overview">
       <div class="head">
         <h1>{t.overview.title}</h1>
-        <span class="soft small nowrap on-desk" title={data ? t.overview.countedAt(ago(data.counted_at, now)) : undefined}>{at > 0 && t.updated(ago(at, now))}</span>
+        <span class="soft small nowrap on-desk" title={data ? t.overview.countedAt(ago(data.counted_at, time)) : undefined}>{at > 0 && t.updated(ago(at, time))}</span>
         <IconButton icon="refresh" label={t.refresh} busy={loading && Boolean(data)} onClick={() => void again()} />
         <a class="button primary" href={to(['keys'], { add: 1 })}><Icon name="plus" />{t.overview.addKeys}</a>
       </div>
@@ -89,7 +89,7 @@ function Tile({ title, value, children, tone }: { title: string; value: Componen
 
 function Tiles({ data: { today, providers } }: { data: Overview }) {
   const add = (of: (one: ProviderOverview) => number) => providers.reduce((sum, one) => sum + of(one), 0);
-  const exhausted = providers.flatMap((one) => one.exhausted);
+  const exhausted = providers.flatMap((one) => one.exhausted).filter((one) => one.until > now());
   const soonest = exhausted.reduce<number>((least, one) => Math.min(least, one.until), Infinity);
   const [usable, total] = [add((one) => one.usable), add((one) => one.total)];
   const share = today.requests ? today.successes / today.requests : 1;
@@ -105,7 +105,7 @@ function Tiles({ data: { today, providers } }: { data: Overview }) {
         <Bar of={{ ready: add((one) => one.ready), cooling: add((one) => one.cooling), blocked: add((one) => one.blocked), disabled: add((one) => one.disabled), total }} />
       </Tile>
       <Tile title={t.overview.exhaustedNow} value={number(exhausted.length)} tone={exhausted.length > 0 ? 'wait' : ''}>
-        {exhausted.length > 0 ? <>{t.overview.nextRelief}: <Countdown until={soonest} /></> : t.overview.exhaustedNone}
+        {exhausted.length > 0 ? <>{t.overview.nextRelief}: <Countdown key={soonest} until={soonest} onOver={() => stale('overview ')} /></> : t.overview.exhaustedNone}
       </Tile>
     </dl>
   );

@@ -29,7 +29,7 @@ export function SettingsView() {
       {error && data ? <Failed over error={error} again={again} /> : null}
       {error && !data ? <div class="card"><Failed error={error} again={again} /></div>
         : !data ? <Loading><div class="stack">{[1, 2, 3].map((n) => <div key={n} class="card pad"><Bone height={120} /></div>)}</div></Loading>
-          : <div class="stack">
+          : <>
             <section class="card pad stack tight" aria-labelledby="problems-title">
               <h2 id="problems-title">{t.settings.problems}</h2>
               {data.problems.length === 0 && !data.gateway?.problem ? <p class="good">{t.settings.noProblems}</p>
@@ -52,7 +52,8 @@ export function SettingsView() {
               </dl>
               <p class="soft small">{t.settings.valuesText}</p>
             </section>
-          </div>}
+          </>}
+      {(data || error) && <>
       <section class="card pad row between" aria-labelledby="export-title">
         <div class="stack close grow"><h2 id="export-title">{t.settings.export}</h2><p class="soft">{t.settings.exportText}</p></div>
         <Button icon="download" disabled={total === 0} onClick={() => setExporting(true)}>{t.settings.exportAll}</Button>
@@ -69,7 +70,8 @@ export function SettingsView() {
         <p class="soft">{t.settings.apiText}</p>
         <Code label={t.settings.api} text={`curl ${location.origin}/admin/api/overview -H 'Authorization: Bearer ${t.connect.yourToken}'`} />
       </section>
-      {me && <p class="soft small">{t.settings.session}: {t.settings.tokenId} <code>{me.token.id}</code>{me.expires_at && <> · {t.settings.sessionEnds} {dateTime(me.expires_at)}</>}</p>}
+      </>}
+      {me && data && <p class="soft small">{t.settings.session}: {t.settings.tokenId} <code>{me.token.id}</code>{me.expires_at && <> · {t.settings.sessionEnds} {dateTime(me.expires_at)}</>}</p>}
       {exporting && <ExportDialog chosen={{ filter: {}, expect: total }} onClose={() => setExporting(false)} />}
     </div>
   );

@@ -55,6 +55,7 @@ pub fn selection(fields: &mut Fields) -> Result<Selection, Fault> {
         tag: some(fields.text("tag", LONGEST_NOTE)?),
         project: some(fields.text("project", LONGEST_NOTE)?),
         search: some(fields.text("search", LONGEST_SEARCH)?.map(|text| text.trim().to_owned())),
+        ids: None,
     })
 }
 
@@ -158,6 +159,7 @@ impl Call<'_> {
         }
         let mut fields = self.body().await?;
         let mut filter = fields.object("filter")?;
+        let ids = fields.ids("ids", MOST_KEYS)?;
         let as_text = fields.word("format", &[("json", false), ("text", true)])?.unwrap_or(false);
         let words =
             [("plain", Secrets::Plain), ("sealed", Secrets::Sealed), ("none", Secrets::None)];
@@ -165,8 +167,9 @@ impl Call<'_> {
         let after = fields.id("after")?.unwrap_or(0);
         let limit = fields.count("limit", EXPORTED, 1, EXPORTED)?;
         fields.finish()?;
-        let selection = selection(&mut filter).map_err(|fault| fault.inside("filter"))?;
+        let mut selection = selection(&mut filter).map_err(|fault| fault.inside("filter"))?;
         filter.finish().map_err(|fault| fault.inside("filter"))?;
+        selection.ids = ids;
         if secrets == Secrets::Sealed && !sealing::seals() {
             let sentence = "Keys are not encrypted here, so there is nothing sealed to export.";
             return Err(Fault::of("secrets", "not_sealed", sentence));

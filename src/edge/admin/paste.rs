@@ -1,6 +1,6 @@
 //! Adding keys: what a paste holds, and what becomes of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -30,6 +30,8 @@ struct Pasted {
     details: Details,
     from: usize,
     to: usize,
+    /// Entries that are left out.
+    skip: HashSet<usize>,
 }
 
 impl Pasted {
@@ -62,6 +64,8 @@ impl Pasted {
         };
         let from = fields.count("offset", 0, 0, u32::MAX)? as usize;
         let limit = fields.count("limit", limit, 1, most)? as usize;
+        let skip = fields.ids("skip", MOST_KEYS)?.unwrap_or_default();
+        let skip = skip.into_iter().filter_map(|place| usize::try_from(place).ok()).collect();
         fields.finish()?;
         for entry in entries.iter_mut().filter(|entry| entry.sealed) {
             let of = entry.provider.as_deref().or(provider.as_deref()).unwrap_or_default();
@@ -80,14 +84,16 @@ impl Pasted {
             return Err(Fault::too_many("keys", entries.len(), MOST_KEYS));
         }
         let to = from.saturating_add(limit).min(entries.len());
-        Ok(Self { format, entries, provider, details, from: from.min(to), to })
+        Ok(Self { format, entries, provider, details, from: from.min(to), to, skip })
     }
 
     /// The entries that this call is about, with what they are.
     fn judged(&self) -> Vec<(&Entry, Status)> {
         let piece = self.entries.iter().skip(self.from).take(self.to - self.from);
         let judged = import::judge(&self.entries, self.provider.as_deref(), self.from, self.to);
-        piece.zip(judged).collect()
+        let places = self.from..self.to;
+        let all = places.zip(piece.zip(judged));
+        all.filter(|(place, _)| !self.skip.contains(place)).map(|(_, it)| it).collect()
     }
 
     fn next(&self) -> Option<usize> {

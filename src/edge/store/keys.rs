@@ -109,6 +109,8 @@ pub struct Selection {
     pub project: Option<String>,
     /// In the remark, the hint, or the whole key.
     pub search: Option<String>,
+    /// Only these.
+    pub ids: Option<Vec<u64>>,
 }
 
 /// A page of which keys, in which order.
@@ -210,6 +212,7 @@ impl Selection {
             && self.tag.is_none()
             && self.project.is_none()
             && self.search.is_none()
+            && self.ids.is_none()
     }
 
     fn condition(&self, now: Millis) -> Condition {
@@ -249,6 +252,10 @@ impl Selection {
                 " AND EXISTS (SELECT 1 FROM coolings m WHERE m.key_id = k.id AND m.until > ?1 AND m.model IN ({}))",
                 places.join(", ")
             ));
+        }
+        if let Some(ids) = &self.ids {
+            let place = it.bind(text(&json!(ids).to_string()));
+            it.sql.push_str(&format!(" AND k.id IN (SELECT value FROM json_each({place}))"));
         }
         if let Some(search) = &self.search {
             let digest = Secret::new(search.clone()).digest();
