@@ -205,8 +205,8 @@ struct Pool {
     /// When D1 was last searched for more of them, and how long to wait since then.
     searched_at: Millis,
     search_pause: Millis,
-    /// Keys about which D1 did not take a change.
-    doubted: BTreeSet<KeyId>,
+    /// Keys about which D1 did not take a change, and the tick of that.
+    doubted: BTreeMap<KeyId, u64>,
 }
 
 /// A change of this isolate that D1 may not have.
@@ -304,7 +304,7 @@ impl Isolate {
             kind,
             at: now,
             since: pool.watermark,
-            doubted: pool.doubted.iter().copied().collect(),
+            doubted: pool.doubted.keys().copied().collect(),
             slot: mix(self.seed ^ mix(self.tick)) >> 33,
             tick: self.tick,
         }
@@ -344,17 +344,12 @@ impl Isolate {
         let mut found = 0_usize;
         match read.kind {
             Kind::Refresh if rows.more || (many && !rows.keys.is_empty()) => return Taken::Reload,
-            Kind::Refresh => {
-                for key in &read.doubted {
-                    pool.doubted.remove(key);
-                }
-            }
+            Kind::Refresh => {}
             Kind::Load => {
                 let listed = rows.keys.iter().map(|key| key.id).collect();
                 pool.snapshot.begin_reload(&listed, now);
                 pool.partial = rows.more;
                 pool.search_pause = 0;
-                pool.doubted.clear();
                 pool.unsure = false;
                 pool.known = true;
             }
@@ -375,6 +370,8 @@ impl Isolate {
             }
             Kind::Keys => {}
             Kind::Load | Kind::Refresh => {
+                // What came to be doubted since this began is asked for the next time.
+                pool.doubted.retain(|_, since| *since > read.tick);
                 pool.newest = (read.tick, rows.at);
                 pool.watermark = rows.at.saturating_sub(OVERLAP);
                 pool.answered_at = now;
@@ -517,7 +514,7 @@ impl Isolate {
             if refused.contains(&key)
                 && let Some(pool) = self.pools.get_mut(&recorded.provider)
             {
-                pool.doubted.insert(key);
+                pool.doubted.insert(key, self.tick);
             }
         }
         self.forget_settled(now);
