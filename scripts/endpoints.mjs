@@ -1,12 +1,13 @@
-// Writes docs/endpoints.md from the list that is tested: `npm run endpoints`.
+// Writes docs/endpoints.md, and the table in the READMEs, from the list that is tested: `npm run endpoints`.
 
-import { writeFileSync } from 'node:fs';
-import { endpointsPage } from '../tests/endpoints.mjs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { endpointsPage, withEndpoints } from '../tests/endpoints.mjs';
 import { main } from './lib/main.mjs';
 import { inRoot } from './lib/paths.mjs';
 import { say } from './lib/say.mjs';
 
 await main(import.meta.url, async () => {
   writeFileSync(inRoot('docs', 'endpoints.md'), endpointsPage());
-  say('Wrote docs/endpoints.md.');
+  for (const name of ['README.md', 'README.zh.md']) writeFileSync(inRoot(name), withEndpoints(readFileSync(inRoot(name), 'utf8')));
+  say('Wrote docs/endpoints.md and the table in the READMEs.');
 });

@@ -6,6 +6,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { endpointsTable, withEndpoints } from './endpoints.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const read = (...path) => readFileSync(join(root, ...path), 'utf8');
@@ -119,6 +120,13 @@ describe('README', () => {
       if (value) assert.equal(told.get(name), `\`${value}\``, `the default of ${name}`);
     }
     for (const [, name] of read('.dev.vars.example').matchAll(/^#?\s*([A-Z][A-Z0-9_]+)=/gm)) assert.ok(told.has(name), `${name} of .dev.vars.example`);
+  });
+
+  test('has the table of endpoints that are tested', () => {
+    for (const name of ['README.md', 'README.zh.md']) {
+      assert.ok(read(name).includes(endpointsTable()), `${name}: run \`npm run endpoints\``);
+      assert.equal(withEndpoints(read(name)), read(name), `${name}: run \`npm run endpoints\``);
+    }
   });
 
   test('says the same in Chinese', () => {

@@ -1,5 +1,5 @@
 // What is known to work, as a list: `tests/endpoints.test.mjs` sends every one of these requests through
-// the built Worker, and `npm run endpoints` makes docs/endpoints.md of it.
+// the built Worker, and `npm run endpoints` makes docs/endpoints.md of it and the READMEs' table.
 //
 // A row: the provider whose key is used, method, address, what it is, and what to send. An address
 // without a slash in front is below `/api/{provider}/`.
@@ -93,6 +93,19 @@ export const ENDPOINTS = [
   model: sends.json?.model ?? sends.form?.model,
   sends,
 }));
+
+/** The rows of the READMEs' table: a provider, what is below its own address, and the other addresses. */
+export function endpointsTable() {
+  const cell = (paths) => [...new Set(paths)].map((path) => `\`${path}\``).join(', ');
+  return [...new Set(ENDPOINTS.map((one) => one.provider))].map((provider) => {
+    const addresses = ENDPOINTS.filter((one) => one.provider === provider).map((one) => one.address.split('?')[0]);
+    const own = `/api/${provider}/`;
+    return `| \`${provider}\` | ${cell(addresses.filter((it) => it.startsWith(own)).map((it) => it.slice(own.length)))} | ${cell(addresses.filter((it) => !it.startsWith(own)))} |\n`;
+  }).join('');
+}
+
+/** A README with its table as the list is now. */
+export const withEndpoints = (readme) => readme.replace(/(<!-- npm run endpoints -->\n\|.*\n\|[-|]+\n)(?:\|.*\n)*/, (_, head) => head + endpointsTable());
 
 /** docs/endpoints.md. */
 export function endpointsPage() {
