@@ -112,7 +112,7 @@ for (const [name, sdk] of Object.entries(SDKS)) {
       ['429: every key cools for long', async () => {
         await keys();
         await world.sim.faults({ times: 1, status: 429, headers: { 'retry-after': '3600' }, body: {} });
-        await failing(() => sdk.chat(world.main.url + own, TOKEN, sdk.model));
+        assert.equal((await world.main.ask(sdk.provider, sdk.model)).status, 429);
       }, (base) => ask(base), 429, /Try again in/, 1],
       ['502: the provider cannot be reached', async () => {
         await keys();
@@ -143,6 +143,20 @@ for (const [name, sdk] of Object.entries(SDKS)) {
     });
   });
 }
+
+describe('a provider’s own long wait', () => {
+  test('is not slept through in silence', async () => {
+    for (const sdk of [SDKS.openai, SDKS.anthropic]) {
+      await world.fresh();
+      await world.keys(sdk.provider, 1);
+      await world.sim.faults({ times: null, status: 429, headers: { 'retry-after': '3600' }, body: {} });
+      const { error, requests } = await failing(() => sdk.chat(world.main.url + sdk.bases[0], TOKEN, sdk.model));
+      assert.equal(error.status, 429);
+      assert.equal(error.headers.get('retry-after'), '3600');
+      assert.equal(requests, 1);
+    }
+  });
+});
 
 describe('an exhausted pool that is back soon', () => {
   test('OpenAI’s and Anthropic’s SDKs wait as told and succeed', async () => {

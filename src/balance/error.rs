@@ -128,9 +128,15 @@ impl Kind {
 
 // === impl Refusal ===
 
-/// How long an SDK may be told to wait by itself. OpenAI's and Anthropic's obey a `Retry-After`
-/// up to one minute and fall back to half a second beyond that, which would only hammer.
+/// How long an SDK may be told to wait by itself. Beyond one minute OpenAI's falls back to half a
+/// second, which would only hammer, and Anthropic's sleeps for as long as it is told.
 const LONGEST_SDK_WAIT: u64 = 60;
+
+/// Whether an SDK may be left to wait by itself for as long as a provider's `Retry-After` says.
+pub fn is_worth_waiting(retry_after: &str, now: Millis) -> bool {
+    let wait = super::retry_after::retry_after(retry_after, now);
+    wait.is_none_or(|wait| wait <= LONGEST_SDK_WAIT * SECOND)
+}
 
 /// The longest piece of a client's own text that is repeated to it.
 const MAX_ECHO: usize = 100;
@@ -710,5 +716,14 @@ mod tests {
     fn what_a_client_wrote_is_repeated_tamely() {
         assert_eq!(echo("a`b\n<c>\u{7f}"), "ab<c>");
         assert_eq!(echo(&"é".repeat(MAX_ECHO + 1)), format!("{}…", "é".repeat(MAX_ECHO)));
+    }
+
+    #[test]
+    fn nobody_waits_an_hour_in_silence() {
+        for (header, worth) in
+            [("2", true), ("60", true), ("61", false), ("3600.5", false), ("soon", true)]
+        {
+            assert_eq!(is_worth_waiting(header, 0), worth, "{header}");
+        }
     }
 }

@@ -4,10 +4,11 @@ use worker::wasm_bindgen::JsValue;
 use worker::web_sys::{Headers, Request, Response, ResponseInit};
 
 use super::glue;
+use super::platform::now;
 use super::upstream::Failure;
 use crate::balance::Millis;
 use crate::balance::dialect::{self, Dialect};
-use crate::balance::error::Refusal;
+use crate::balance::error::{self, Refusal};
 use crate::balance::key::{KeyId, Secret};
 
 /// Tells how many attempts the answer took.
@@ -48,6 +49,10 @@ pub async fn pass_failure(
             && !headers.has("retry-after")?
         {
             headers.set("retry-after", &seconds.to_string())?;
+        }
+        // Some SDKs sleep as long as they are told, an hour if need be, before they say anything.
+        if headers.get("retry-after")?.is_some_and(|wait| !error::is_worth_waiting(&wait, now())) {
+            headers.set("x-should-retry", "false")?;
         }
         let init = ResponseInit::new();
         init.set_status(failure.status);
