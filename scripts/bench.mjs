@@ -64,7 +64,12 @@ async function bench({ repetitions, only, quick }) {
       const part = await import(pathToFileURL(inRoot('bench', 'parts', file)).href);
       const begun = Date.now();
       say(`\n${part.title}`);
-      const result = await part.run({ upstream: upstream.address, repetitions, quick, say: (text) => say(`  ${text}`) });
+      const context = { upstream: upstream.address, repetitions, quick, say: (text) => say(`  ${text}`) };
+      // One that fails must not cost the others their minutes.
+      const result = await part.run(context).catch((error) => {
+        process.exitCode = 1;
+        return { text: `This part failed: ${error.message}`, goals: [] };
+      });
       say(`\n${result.text}\n`);
       for (const goal of result.goals) say(`  ${mark(goal)} ${goal.what}: ${goal.found}`);
       say(`  (${elapsed(begun)})`);

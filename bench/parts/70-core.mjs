@@ -10,7 +10,7 @@ export const title = 'The core alone';
 export async function run({ quick }) {
   const { output } = await mustRun(
     'cargo',
-    ['bench', '--locked', '--manifest-path', inRoot('tools', 'bench-core', 'Cargo.toml'), '--', '--max-time', quick ? '0.05' : '0.5', '--color', 'never'],
+    ['bench', '--manifest-path', inRoot('tools', 'bench-core', 'Cargo.toml'), '--', '--max-time', quick ? '0.05' : '0.5', '--color', 'never'],
     forCargo({ env: { CARGO_TARGET_DIR: inRoot('tools', 'bench-core', 'target') } }),
     'The benches of the core failed: see above.',
   );
