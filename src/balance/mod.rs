@@ -32,6 +32,7 @@
 //! | [`limit`] | has this client asked too often? |
 //! | [`problem`] | what is an administrator told, in any language? |
 //! | [`object`] | which key must serve a request, since it holds what the request names? |
+//! | [`socket`] | and where are its WebSockets? |
 //! | [`gateway`] | where is the AI Gateway? |
 //! | [`direct`] | and where are the providers, without one? |
 //! | [`seal`] | how is a key kept so that the database alone does not tell it? |
@@ -68,6 +69,7 @@ pub mod route;
 pub mod seal;
 pub mod session;
 pub mod snapshot;
+pub mod socket;
 pub mod token;
 pub mod usage;
 pub mod verdict;

@@ -745,9 +745,15 @@ pub const CREDENTIAL_QUERY: &[&str] = &[
     "xi-api-key",
     "access_token",
     "oauth_token",
+    "token",
     "auth_key",
     "authorization",
 ];
+
+/// Beginnings of entries of a `sec-websocket-protocol` list behind which browsers put a credential, for
+/// want of headers.
+pub const CREDENTIAL_PROTOCOLS: &[&str] =
+    &["openai-insecure-api-key.", "xi-api-key.", "fal-api-key."];
 
 /// Whether a query parameter with this (decoded) name carries a credential.
 pub fn is_credential_query(name: &str) -> bool {

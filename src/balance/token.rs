@@ -19,7 +19,7 @@
 use super::Millis;
 use super::SECOND;
 use super::problem::Problem;
-use super::provider::{self, Provider};
+use super::provider::{self, CREDENTIAL_PROTOCOLS, Provider};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 
@@ -49,10 +49,6 @@ pub fn from_header<'a>(_name: &str, value: &'a str) -> &'a str {
         ["bearer", "token", "key"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
     if is_scheme { rest.trim() } else { value }
 }
-
-/// Beginnings of entries of a `sec-websocket-protocol` list behind which browsers put a credential, for
-/// want of headers.
-const CREDENTIAL_PROTOCOLS: &[&str] = &["openai-insecure-api-key.", "xi-api-key.", "fal-api-key."];
 
 /// What is in a `sec-websocket-protocol` list: a token, if there is one, as in
 /// `openai-insecure-api-key.{token}` or Deepgram's `token, {token}`, and the entries that are none, for

@@ -205,13 +205,27 @@ impl Settings {
     /// # Errors
     /// When the gateway's is not known, or the provider has none without a gateway.
     pub async fn address(&self, env: &Env, api: &ApiRoute) -> Result<String, Refusal> {
+        self.address_of(env, api, &api.provider, &api.path).await
+    }
+
+    /// [`Settings::address`], at another segment and path: those of a socket.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn address_of(
+        &self,
+        env: &Env,
+        api: &ApiRoute,
+        slug: &str,
+        path: &str,
+    ) -> Result<String, Refusal> {
         let query = api.query.as_deref();
         match self.upstream {
             Upstream::Gateway { .. } => {
                 let base = self.gateway_base(env).await?;
-                Ok(gateway::url(&base, &api.provider, &api.path, query))
+                Ok(gateway::url(&base, slug, path, query))
             }
-            Upstream::Direct => direct::url(api.row, &api.path, query, self.account.as_deref())
+            Upstream::Direct => direct::url(api.row, path, query, self.account.as_deref())
                 .ok_or_else(|| Refusal::not_direct(&api.provider)),
         }
     }

@@ -15,7 +15,7 @@ use super::store::Store;
 use super::task::{Context, apart};
 use super::tokens::{self, Who};
 use super::trail::{self, Asked, Step};
-use super::upstream::{Failure, Outgoing, Unsent};
+use super::upstream::{self, Failure, Outgoing, Unsent};
 use super::{alerts, log, objects, pool, respond, usage};
 use crate::balance::dialect;
 use crate::balance::error::Refusal;
@@ -23,6 +23,7 @@ use crate::balance::isolate::Kind;
 use crate::balance::key::{EVERY_MODEL, KeyId, Secret};
 use crate::balance::retry::Next;
 use crate::balance::route::{ApiRoute, Door};
+use crate::balance::socket::{self, Handshake};
 use crate::balance::token::Token;
 use crate::balance::verdict::Verdict;
 
@@ -140,8 +141,14 @@ async fn prepare(
         body = Some(inbound::with_model(bytes, &asked.place, model)?);
     }
     let target = inbound::permit(token, method, api, led.slug, led.model, asked)?;
-    let url = settings.address(asker.env, api).await?;
-    let mut outgoing = Outgoing::new(said, url, body, &settings.upstream);
+    let handshake = if upstream::is_socket(said) {
+        let find = if settings.is_direct() { socket::direct } else { socket::at_gateway };
+        find(&api.provider, &api.path)
+    } else {
+        Handshake::usual(&api.provider, &api.path)
+    };
+    let url = settings.address_of(asker.env, api, handshake.slug, handshake.path).await?;
+    let mut outgoing = Outgoing::new(said, url, body, handshake.key_in, &settings.upstream);
     if api.door != Door::Provider {
         // Whoever speaks OpenAI's language knows nothing of other providers' versions.
         outgoing.complete(said, api.row.default_headers);

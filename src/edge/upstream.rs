@@ -2,7 +2,7 @@
 
 use worker::js_sys::{self, ArrayBuffer, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::web_sys::{Headers, ReadableStreamDefaultReader, Response};
+use worker::web_sys::{Headers, ReadableStreamDefaultReader, Response, ResponseInit};
 
 use super::env::Upstream;
 use super::glue;
@@ -11,6 +11,7 @@ use super::task::{Settled, detach, settled};
 use crate::balance::classify::MAX_ERROR_BODY;
 use crate::balance::key::Secret;
 use crate::balance::provider::Provider;
+use crate::balance::socket::{self, KeyIn};
 use crate::balance::token;
 
 /// The longest error body that is passed on, in bytes. Longer ones are cut: nobody reads them.
@@ -25,6 +26,15 @@ pub struct Outgoing {
     /// a value, and so on.
     headers: String,
     body: Option<ArrayBuffer>,
+    /// Where the key goes.
+    key_in: KeyIn,
+    /// The protocols that a socket's client offers.
+    offered: String,
+}
+
+/// Whether a WebSocket is asked for.
+pub fn is_socket(said: &Said) -> bool {
+    said.header("upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket"))
 }
 
 impl Outgoing {
@@ -32,14 +42,22 @@ impl Outgoing {
     /// no credential, no cookie, nothing about where the client is, and of the `cf-aig-*` headers
     /// only those that a client may choose.
     #[must_use]
-    pub fn new(said: &Said, url: String, body: Option<ArrayBuffer>, upstream: &Upstream) -> Self {
+    pub fn new(
+        said: &Said,
+        url: String,
+        body: Option<ArrayBuffer>,
+        key_in: KeyIn,
+        upstream: &Upstream,
+    ) -> Self {
         let mut outgoing = Self::of_ours("", url, &[], upstream);
         outgoing.body = body;
+        outgoing.key_in = key_in;
         // A socket is asked for anew at every hop; its frames never come through here.
-        if said.header("upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket")) {
+        if is_socket(said) {
             outgoing.set("upgrade", "websocket");
+            said.header(PROTOCOLS).unwrap_or_default().clone_into(&mut outgoing.offered);
             let (_, others) = token::from_subprotocols(said.header(PROTOCOLS).unwrap_or_default());
-            if !others.is_empty() {
+            if !others.is_empty() && !matches!(key_in, KeyIn::Protocol(_)) {
                 outgoing.set(PROTOCOLS, &others.join(", "));
             }
         }
@@ -54,7 +72,14 @@ impl Outgoing {
         headers: &[(&str, &str)],
         upstream: &Upstream,
     ) -> Self {
-        let mut outgoing = Self { method, url, headers: String::new(), body: None };
+        let mut outgoing = Self {
+            method,
+            url,
+            headers: String::new(),
+            body: None,
+            key_in: KeyIn::Header,
+            offered: String::new(),
+        };
         for (name, value) in headers {
             outgoing.set(name, value);
         }
@@ -97,11 +122,58 @@ impl Outgoing {
         if !secret.fits_header() {
             return Err(Unsent::BadKey);
         }
-        let (name, value) = provider.credential(path, secret.expose());
-        let lines = [&self.url, "\n", name, "\n", &value, &self.headers].concat();
+        let lines = match self.key_in {
+            KeyIn::Header => {
+                let (name, value) = provider.credential(path, secret.expose());
+                [&self.url, "\n", name, "\n", &value, &self.headers].concat()
+            }
+            KeyIn::Query(name) => {
+                let key = String::from(js_sys::encode_uri_component(secret.expose()));
+                let mark = if self.url.contains('?') { "&" } else { "?" };
+                [&self.url, mark, name, "=", &key, &self.headers].concat()
+            }
+            KeyIn::Protocol(start) => {
+                let (_, mut entries) = token::from_subprotocols(&self.offered);
+                let entry = [start, secret.expose()].concat();
+                entries.push(&entry);
+                [&self.url, "\n", PROTOCOLS, "\n", &entries.join(", "), &self.headers].concat()
+            }
+        };
         let answer = Settled::new(glue::send(self.method, &lines, self.body.as_ref())).await;
-        let (status, response) = answer.map_err(|why| Unsent::Lost(format!("{why:?}")))?;
-        Ok((u16::try_from(status).unwrap_or_default(), response.unchecked_into()))
+        // What the platform says of a failed request can have its address in it.
+        let lost = |why| Unsent::Lost(secret.redact(&format!("{why:?}")));
+        let (status, response) = answer.map_err(lost)?;
+        let (status, response) =
+            (u16::try_from(status).unwrap_or_default(), response.unchecked_into());
+        Ok((status, if status == 101 { self.accept(response, secret) } else { response }))
+    }
+
+    /// A handshake's answer with a protocol that the client offered: browsers take none without, and the
+    /// provider may have chosen the entry with the key.
+    #[inline(never)]
+    fn accept(&self, answer: Response, secret: &Secret) -> Response {
+        let upstream = answer.headers().get(PROTOCOLS).ok().flatten();
+        let chosen = match upstream.as_deref() {
+            Some(chosen) if !secret.is_in(chosen.as_bytes()) => return answer,
+            _ => socket::chosen(&self.offered),
+        };
+        if chosen.is_none() && upstream.is_none() {
+            return answer;
+        }
+        // The socket itself is handed on as it is.
+        let made = Headers::new_with_headers(&answer.headers()).and_then(|headers| {
+            headers.delete(PROTOCOLS)?;
+            if let Some(chosen) = chosen {
+                headers.set(PROTOCOLS, chosen)?;
+            }
+            let init = ResponseInit::new();
+            init.set_status(101);
+            init.set_headers(&headers);
+            let socket = JsValue::from_str("webSocket");
+            js_sys::Reflect::set(&init, &socket, &js_sys::Reflect::get(&answer, &socket)?)?;
+            Response::new_with_opt_str_and_init(None, &init)
+        });
+        made.unwrap_or(answer)
     }
 }
 

@@ -30,6 +30,10 @@ pub fn router(simulator: Arc<Simulator>) -> Router {
         .route("/__sim/stats", get(stats))
         .route("/__sim/requests", get(requests))
         .route("/__sim/violations", get(violations))
+        .route(
+            "/__sim/sockets",
+            get(|State(simulator): Sim| async move { Json(simulator.sockets.ended()) }),
+        )
         .route("/__sim/clock/roll", post(roll))
         .fallback(|| async { bad(StatusCode::NOT_FOUND, "there is no such control route") })
         .layer(axum::extract::DefaultBodyLimit::disable())

@@ -5,6 +5,8 @@ use std::sync::atomic::AtomicU16;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::FromRequestParts;
+use axum::extract::ws::WebSocketUpgrade;
 use axum::response::Response;
 use bytes::Bytes;
 use http::{Method, Request};
@@ -22,7 +24,9 @@ use crate::request::{self, Call, Content};
 use crate::server::ConnectionHandle;
 use crate::simulator::{Simulator, fnv1a};
 use crate::time::now_ms;
-use crate::{anthropic, audit, cases, gemini, hosts, objects, openai, other, rate_headers};
+use crate::{
+    anthropic, audit, cases, gemini, hosts, objects, openai, other, rate_headers, sockets,
+};
 
 /// How long a `slow` key takes when nothing else is said.
 const SLOW: Duration = Duration::from_secs(3);
@@ -35,12 +39,13 @@ pub async fn handle(
 ) -> Response {
     let mut in_flight = InFlight::new(simulator.clone());
     let config = simulator.config();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await.ok();
     let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
         return Answer::text(400, "The request broke off.".to_owned())
             .into_response(Playback::default(), in_flight);
     };
-    let (call, misrouted) = read(&simulator, &config, parts, body);
+    let (call, misrouted) = read(&simulator, &config, parts, body, upgrade.is_some());
     record(&simulator, &config, &call, misrouted.is_some(), &mut in_flight);
 
     let subject = Subject {
@@ -106,6 +111,15 @@ pub async fn handle(
         in_flight.done();
         match connection.reset().await {}
     }
+    if let Some(upgrade) = upgrade {
+        let Err(mut refused) = socket_answer(&call, &config, key.as_deref(), state) else {
+            return sockets::accept(upgrade, call, simulator.clone(), in_flight);
+        };
+        if !call.direct {
+            rate_headers::add_gateway(&mut refused, call.n);
+        }
+        return refused.into_response(playback, in_flight);
+    }
     let mut answer = provider_answer(&call, &config, &simulator, key.as_deref(), state);
     if !call.direct {
         rate_headers::add_gateway(&mut answer, call.n);
@@ -119,6 +133,7 @@ fn read(
     config: &Config,
     parts: http::request::Parts,
     body: Bytes,
+    socket: bool,
 ) -> (Call, Option<Answer>) {
     let uri = parts.uri;
     let query = uri.query().map(request::parse_query).unwrap_or_default();
@@ -134,7 +149,11 @@ fn read(
     let (slug, rest) = match own_host.clone().flatten() {
         Some(found) => found,
         None => (
-            path.map_or("", |path| path.provider).to_owned(),
+            path.map_or(
+                "",
+                |path| if socket { sockets::slug(path.provider) } else { path.provider },
+            )
+            .to_owned(),
             path.map_or("", |path| path.rest).to_owned(),
         ),
     };
@@ -185,8 +204,13 @@ fn read(
         misrouted = Some(gateway_error(400, 2008, "Invalid provider"));
     }
     let provider = found.unwrap_or_else(providers::unknown);
-    let key =
-        found.and_then(|provider| request::key(provider, compat, &rest, &parts.headers, &query));
+    let of_socket = |provider| {
+        if socket && !direct { sockets::key(provider, &parts.headers, &query) } else { None }
+    };
+    let key = found.and_then(|provider| {
+        of_socket(provider)
+            .unwrap_or_else(|| request::key(provider, compat, &rest, &parts.headers, &query))
+    });
     let mut call = Call {
         n: simulator.next_number(),
         method: parts.method,
@@ -199,6 +223,7 @@ fn read(
         provider,
         compat,
         direct,
+        socket,
         rest,
         key,
         model: None,
@@ -350,13 +375,32 @@ fn provider_answer(
     answer
 }
 
+/// A handshake is refused like a request; accepted, it counts as one.
+fn socket_answer(
+    call: &Call,
+    config: &Config,
+    key: Option<&Key>,
+    state: KeyState,
+) -> Result<(), Answer> {
+    if !matches!(state, KeyState::Valid | KeyState::Slow) {
+        return Err(refusal::answer(call, &Refusal::State(state)));
+    }
+    if let Some(refused) = sockets::refusal(call) {
+        return Err(refused);
+    }
+    match spend(call, config, key) {
+        Ok(_) => Ok(()),
+        Err(exceeded) => Err(refusal::answer(call, &Refusal::Quota(exceeded))),
+    }
+}
+
 /// Counts the request when it is one of those that quotas are for: work done by a model.
 fn spend(
     call: &Call,
     config: &Config,
     key: Option<&Key>,
 ) -> Result<Standings, crate::quota::Exceeded> {
-    let free = call.method != Method::POST
+    let free = (call.method != Method::POST && !call.socket)
         || call.rest.ends_with("count_tokens")
         || call.rest.ends_with(":countTokens");
     match (key, call.model.as_deref()) {

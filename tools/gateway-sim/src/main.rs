@@ -29,6 +29,7 @@ mod refusal;
 mod request;
 mod server;
 mod simulator;
+mod sockets;
 mod time;
 
 use std::io::Write;

@@ -51,6 +51,8 @@ pub struct Call {
     pub compat: bool,
     /// It came to the provider's own host, without a gateway.
     pub direct: bool,
+    /// A handshake of a WebSocket.
+    pub socket: bool,
     pub rest: String,
     pub key: Option<String>,
     /// As the provider knows it, without any prefix.
@@ -205,6 +207,11 @@ fn key_at(place: KeyPlace, headers: &HeaderMap) -> Option<String> {
 /// The model of a request, where this provider has it.
 pub fn model(call: &Call) -> Option<String> {
     let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    if call.socket
+        && let Some(model) = call.query("model")
+    {
+        return Some(model.to_owned());
+    }
     let rest = call.rest.as_str();
     let body = |fields: &[&str]| body_model(call, fields);
     let found = match call.provider.model {
@@ -315,6 +322,7 @@ mod tests {
             provider: providers::find(slug).unwrap(),
             compat: false,
             direct: false,
+            socket: false,
             rest: rest.to_owned(),
             key: None,
             model: None,

@@ -55,7 +55,8 @@ async fn connection(stream: TcpStream, simulator: Arc<Simulator>, control: axum:
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     let ended = {
         let mut pinned = pin!(&mut connection);
         tokio::select! {
@@ -65,7 +66,9 @@ async fn connection(stream: TcpStream, simulator: Arc<Simulator>, control: axum:
     };
     if !ended {
         // Zero linger makes the close a RST, which is what a crashed peer looks like.
-        let _ = connection.into_parts().io.into_inner().set_zero_linger();
+        if let Some(parts) = connection.into_parts() {
+            let _ = parts.io.into_inner().set_zero_linger();
+        }
     }
 }
 

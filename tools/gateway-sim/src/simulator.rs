@@ -9,6 +9,7 @@ use crate::files::Files;
 use crate::journal::Journal;
 use crate::keys::Keys;
 use crate::objects::Objects;
+use crate::sockets::Sockets;
 
 pub struct Simulator {
     config: RwLock<Arc<Config>>,
@@ -16,6 +17,7 @@ pub struct Simulator {
     pub faults: Faults,
     pub files: Files,
     pub objects: Objects,
+    pub sockets: Sockets,
     pub journal: Journal,
     next: AtomicU64,
     open: bool,
@@ -30,6 +32,7 @@ impl Simulator {
             faults: Faults::default(),
             files: Files::default(),
             objects: Objects::default(),
+            sockets: Sockets::default(),
             journal: Journal::default(),
             next: AtomicU64::new(1),
             open,
@@ -58,6 +61,7 @@ impl Simulator {
         self.faults.clear();
         self.files.clear();
         self.objects.clear();
+        self.sockets.clear();
         self.journal.clear();
     }
 }
