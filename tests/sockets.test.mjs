@@ -14,7 +14,7 @@ const world = await startWorld({ isolates: { main: {} } });
 beforeEach(() => world.fresh());
 afterEach(() => world.assertClean());
 
-const address = (path) => `${world.main.url.replace('http', 'ws')}/api/${path}`;
+const address = (path) => `${world.main.url.replace('http', 'ws')}${path.startsWith('/') ? '' : '/api/'}${path}`;
 const bearer = { headers: { authorization: `Bearer ${TOKEN}` } };
 const ended = () => world.sim.control('GET', 'sockets');
 /** Handshakes that arrived. */
@@ -42,6 +42,7 @@ const closed = (socket) => new Promise((resolve) => socket.on('close', (code, re
 const PROVIDERS = [
   ['openai', 'openai/realtime?model=gpt-realtime', '/openai', (key, { headers }) => headers.authorization === `Bearer ${key}`],
   ['openai', 'openai/v1/realtime?model=gpt-realtime', '/openai', (key, { headers }) => headers.authorization === `Bearer ${key}`],
+  ['openai', '/v1/realtime?model=openai%2Fgpt-realtime', '/openai', (key, { headers, query }) => headers.authorization === `Bearer ${key}` && query === 'model=gpt-realtime'],
   ['google-ai-studio', 'google-ai-studio/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent', '/google', (key, { query }) => query === `api_key=${key}`],
   ['cartesia', 'cartesia/tts/websocket?cartesia_version=2024-06-10', '/cartesia', (key, { query }) => query === `cartesia_version=2024-06-10&api_key=${key}`],
   ['elevenlabs', 'elevenlabs/v1/convai/conversation?agent_id=agent-1', '/elevenlabs', (key, { headers }) => headers['sec-websocket-protocol'].split(', ').includes(`xi-api-key.${key}`)],
