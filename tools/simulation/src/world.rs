@@ -6,7 +6,7 @@
 //! 1. *blocked*: a key is not used by an isolate that has seen its block, until it sees it ready anew.
 //! 2. *innocent*: a key that was good all the time since it last became ready is not blocked.
 //! 3. *stated*: the end of a stated cooling never shrinks, in D1 or in an isolate, but by an
-//!    administrator.
+//!    administrator; in an isolate also by a newer answer, when D1 never took the older one.
 //! 4. *served*: no request ends without an answer while its isolate knows a key that it may use.
 //! 5. *agreed*: when all is quiet, isolates believe what D1 says.
 
@@ -797,12 +797,12 @@ impl World {
         provider: &str,
         ids: &[KeyId],
         now: Millis,
-    ) -> Vec<(KeyId, String, Millis)> {
+    ) -> Vec<(KeyId, String, Millis, Millis)> {
         let Some(snapshot) = self.lives[life].isolate.snapshot(provider) else { return Vec::new() };
         let keys = ids.iter().filter_map(|id| snapshot.key(*id));
         keys.flat_map(|key| key.coolings.iter().map(|it| (key.id, it)))
             .filter(|(_, it)| it.source == Source::Stated && it.runs(now))
-            .map(|(id, it)| (id, it.model.clone(), it.until))
+            .map(|(id, it)| (id, it.model.clone(), it.since, it.until))
             .collect()
     }
 
@@ -810,13 +810,16 @@ impl World {
         &mut self,
         life: usize,
         provider: &str,
-        before: Vec<(KeyId, String, Millis)>,
+        before: Vec<(KeyId, String, Millis, Millis)>,
         now: Millis,
     ) {
-        for (id, model, until) in before {
+        for (id, model, since, until) in before {
             let Some(snapshot) = self.lives[life].isolate.snapshot(provider) else { return };
             let Some(key) = snapshot.key(id) else { continue };
-            let kept = key.cooling_named(&model).is_some_and(|it| it.until >= until);
+            // D1 may never have taken it, since it had a guess that was made later; then what a still
+            // newer answer said stands there.
+            let kept =
+                key.cooling_named(&model).is_some_and(|it| it.until >= until || it.since > since);
             if !kept && !self.cleared.contains(&id.0) && until > now.max(self.wall) {
                 self.violated(format!(
                     "stated: isolate {life} forgets that key {} cools for {model} until {until}",
