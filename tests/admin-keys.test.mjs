@@ -197,7 +197,7 @@ describe('changing keys and taking it back', () => {
 
   test('what changed in the meantime stays', async () => {
     const { undo } = await act('disable', { ids: all });
-    await world.query('UPDATE provider_keys SET updated_at = updated_at - 5');
+    await world.query('UPDATE provider_keys SET changed_at = changed_at - 5');
     await world.query('UPDATE undos SET at = at - 5');
     await act('set_remark', { ids: [all[0]] }, { remark: 'later' });
     assert.equal((await post('keys/undo', { id: undo.id })).changed, 3);
