@@ -1,5 +1,7 @@
 //! The address of the AI Gateway, built from settings without asking a binding.
 
+use super::session::is_loopback;
+
 /// The gateway's name when `AI_GATEWAY` does not say.
 pub const DEFAULT_GATEWAY: &str = "one-balance";
 
@@ -21,9 +23,10 @@ pub fn base(
         setting.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
     };
     if let Some(url) = present(override_url) {
-        let local = url.starts_with("http://127.0.0.1")
-            || url.starts_with("http://localhost")
-            || url.starts_with("http://[::1]");
+        let local = url.strip_prefix("http://").is_some_and(|rest| {
+            let host = rest.split('/').next().unwrap_or_default();
+            !host.contains('@') && is_loopback(host)
+        });
         if !url.starts_with("https://") && !local {
             return Err("GATEWAY_URL must begin with https:// (http:// is for this machine only)."
                 .to_owned());
@@ -102,7 +105,14 @@ mod tests {
 
     #[test]
     fn refuses_what_would_send_keys_astray() {
-        assert!(base(Some("http://example.com/v1"), None, None).is_err());
+        for far in
+            ["example.com/v1", "127.0.0.1.example.com", "localhost@example.com", "localhostess"]
+        {
+            assert!(base(Some(&format!("http://{far}")), None, None).is_err(), "{far}");
+        }
+        for near in ["127.0.0.1:8799/v1/a/g", "localhost", "[::1]:1/v1"] {
+            assert!(base(Some(&format!("http://{near}")), None, None).is_ok(), "{near}");
+        }
         assert!(base(Some("https://example.com/?a"), None, None).is_err());
         assert!(base(None, Some("../x"), None).is_err());
         assert!(base(None, Some("a"), Some("b/c")).is_err());
