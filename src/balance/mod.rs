@@ -31,6 +31,7 @@
 //! | [`session`] | is this browser signed in? |
 //! | [`limit`] | has this client asked too often? |
 //! | [`problem`] | what is an administrator told, in any language? |
+//! | [`affinity`] | which key does a conversation prefer? |
 //! | [`object`] | which key must serve a request, since it holds what the request names? |
 //! | [`socket`] | and where are its WebSockets? |
 //! | [`gateway`] | where is the AI Gateway? |
@@ -40,6 +41,7 @@
 //! | [`metrics`] | how does Prometheus read that? |
 //! | [`webhook`] | what is the operator told, and when? |
 
+pub mod affinity;
 pub mod catalogue;
 pub mod classify;
 pub mod clock;

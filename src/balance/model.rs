@@ -17,6 +17,7 @@
 //! refuses two that differ (also in case alone: Go's parser ignores case), values that are not
 //! text beside ones that are, and bytes that no JSON has.
 
+use super::affinity::{self, Mode, Opening};
 use super::object::{Field, What};
 use super::provider::{self, ModelIn, Provider};
 use super::route::decode;
@@ -301,6 +302,24 @@ pub struct Watched {
     pub texts: Vec<(usize, String)>,
     /// The answer is to be stored, or not.
     pub store: Option<bool>,
+    /// What tells the conversation best, and how well it does.
+    told: Option<(u8, u64)>,
+    opening: Opening,
+}
+
+impl Watched {
+    /// What tells the conversation.
+    #[must_use]
+    pub fn session(&self) -> Option<u64> {
+        self.told.map(|(_, hash)| hash).or_else(|| self.opening.finish())
+    }
+
+    /// Something else tells it, so well.
+    pub fn tell(&mut self, rank: u8, text: &[u8]) {
+        if !text.is_empty() && self.told.is_none_or(|(known, _)| rank < known) {
+            self.told = Some((rank, affinity::hash(text)));
+        }
+    }
 }
 
 /// The texts of these fields in a JSON text, which may be cut off anywhere.
@@ -350,6 +369,18 @@ impl Scanner {
             && !fields.is_empty()
         {
             scan.eye = Some(Eye::new(fields));
+            scan.findings.to_the_end = true;
+        }
+        self
+    }
+
+    /// Looks for what tells the conversation as well.
+    #[must_use]
+    pub fn sessions(mut self, mode: Mode) -> Self {
+        if let Kind::Json(scan) = &mut self.0
+            && mode != Mode::Off
+        {
+            scan.eye.get_or_insert_with(|| Eye::new(&[])).more = mode.fields();
             scan.findings.to_the_end = true;
         }
         self
@@ -550,6 +581,10 @@ const MOST_TEXTS: usize = 64;
 #[derive(Debug)]
 struct Eye {
     fields: &'static [Field],
+    /// Further fields: those that tell the conversation.
+    more: &'static [Field],
+    /// The part of the opening that is being read.
+    opening: Option<Part>,
     /// Which of the open brackets are objects' .
     objects: u128,
     /// The next string is a name.
@@ -561,16 +596,34 @@ struct Eye {
     found: Watched,
 }
 
+/// A part of a conversation's opening.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    /// Here is the system's own message; the opening is over with one that is not.
+    system: bool,
+    /// It is over.
+    over: bool,
+}
+
+/// How deep the members of a message are: in an object of a list of the outermost object.
+const IN_MESSAGE: usize = 3;
+
 impl Eye {
     fn new(fields: &'static [Field]) -> Self {
         Eye {
             fields,
+            more: &[],
+            opening: None,
             objects: 0,
             name_next: false,
             field: None,
             inside: None,
             found: Watched::default(),
         }
+    }
+
+    fn get(&self, at: usize) -> Option<&'static Field> {
+        self.fields.iter().chain(self.more).nth(at)
     }
 
     const fn is_object(&self, depth: usize) -> bool {
@@ -596,15 +649,32 @@ impl Eye {
         if self.inside.is_some_and(|(_, at)| at == depth) {
             self.inside = None;
         }
+        if depth == IN_MESSAGE
+            && let Some(part) = &mut self.opening
+        {
+            part.over |= !part.system;
+            part.system = false;
+        }
+    }
+
+    /// A piece of any string was read.
+    fn read(&mut self, piece: &[u8]) {
+        if self.opening.is_some_and(|part| !part.over) {
+            self.found.opening.take(piece);
+        }
     }
 
     fn comma(&mut self, depth: usize) {
+        if depth == 1 {
+            self.opening = None;
+        }
         self.field = None;
         self.name_next = self.is_object(depth);
     }
 
     /// Why a string at this depth is read, which is no name of the outermost object.
-    fn role(&self, depth: usize) -> Role {
+    fn role(&mut self, depth: usize) -> Role {
+        self.found.opening.string();
         let listed = self.inside.is_some_and(|(_, at)| at == depth) && !self.is_object(depth);
         match (self.name_next, self.field.is_some() || listed) {
             (true, _) => Role::Inner,
@@ -619,24 +689,40 @@ impl Eye {
         let is_member = |field: &Field| field.member.is_some_and(|name| name.as_bytes() == raw);
         let is_field = |field: &Field| field.name.as_bytes() == raw && (depth == 1 || !field.top);
         self.field = around
-            .filter(|at| self.fields.get(*at).is_some_and(is_member))
-            .or_else(|| self.fields.iter().position(is_field));
+            .filter(|at| self.get(*at).is_some_and(is_member))
+            .or_else(|| self.fields.iter().chain(self.more).position(is_field));
+        if let Some(field) = self.field.and_then(|at| self.get(at)) {
+            match field.what {
+                What::Opening => self.opening = Some(Part { system: false, over: false }),
+                What::Role if depth == IN_MESSAGE && self.opening.is_some() => return,
+                What::Role => {}
+                _ => return,
+            }
+            self.field = None;
+        }
     }
 
     /// The text of a watched field was read.
     fn text(&mut self, raw: &[u8]) {
-        let field = self.field.take().or(self.inside.map(|(field, _)| field));
-        let named = field.filter(|at| self.fields.get(*at).is_some_and(|f| f.what == What::Name));
-        if let (Some(field), Some(text)) = (named, unescape(raw))
-            && self.found.texts.len() < MOST_TEXTS
-        {
-            self.found.texts.push((field, text));
+        let at = self.field.take().or(self.inside.map(|(field, _)| field));
+        let Some((at, field)) = at.and_then(|at| Some((at, self.get(at)?))) else { return };
+        match field.what {
+            What::Name if self.found.texts.len() < MOST_TEXTS => {
+                self.found.texts.extend(unescape(raw).map(|text| (at, text)));
+            }
+            What::Session(rank) => self.found.tell(rank, raw),
+            What::Role => {
+                if let Some(part) = &mut self.opening {
+                    part.system = matches!(raw, b"system" | b"developer");
+                }
+            }
+            What::Name | What::Store | What::Opening => {}
         }
     }
 
     /// A number, `true`, `null` or the like begins.
     fn literal(&mut self, first: u8) {
-        if let Some(field) = self.field.take().and_then(|at| self.fields.get(at))
+        if let Some(field) = self.field.take().and_then(|at| self.get(at))
             && field.what == What::Store
         {
             self.found.store = match first {
@@ -724,7 +810,7 @@ impl JsonScan {
                     let role = match (top, self.name_next, self.value_next) {
                         (true, true, _) => Role::Name,
                         (true, false, true) => Role::Value,
-                        _ => self.eye.as_ref().map_or(Role::Other, |eye| eye.role(self.depth)),
+                        _ => self.eye.as_mut().map_or(Role::Other, |eye| eye.role(self.depth)),
                     };
                     self.raw.clear();
                     self.overflow = false;
@@ -823,6 +909,9 @@ impl JsonScan {
 
     /// Remembers a piece of a string that matters.
     fn keep(&mut self, role: Role, piece: &[u8]) {
+        if let Some(eye) = &mut self.eye {
+            eye.read(piece);
+        }
         let limit = match role {
             Role::Other => return,
             Role::Name | Role::Inner => MAX_FIELD,

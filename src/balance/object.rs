@@ -58,6 +58,12 @@ pub enum What {
     Name,
     /// Whether the answer is to be stored.
     Store,
+    /// It tells the conversation, so well ([`super::affinity`]).
+    Session(u8),
+    /// What the conversation begins with.
+    Opening,
+    /// Whose words a message of it are.
+    Role,
 }
 
 const fn names(name: &'static str) -> Field {

@@ -18,6 +18,7 @@
 //! thousands of which most cool.
 
 use super::Millis;
+use super::affinity;
 use super::key::{KeyId, Source};
 use super::snapshot::{Queue, Snapshot};
 
@@ -46,6 +47,29 @@ pub enum Pick {
     AllTried,
     /// The provider has no usable key at all.
     Empty,
+}
+
+/// The key that a conversation prefers, if one of the first of its order will do: see
+/// [`affinity`](super::affinity).
+#[must_use]
+pub fn preferred(
+    snapshot: &mut Snapshot,
+    tried: &[KeyId],
+    model: &str,
+    now: Millis,
+    conversation: u64,
+) -> Option<KeyId> {
+    let mut queue = snapshot.queue(model, now);
+    let mut tier = None;
+    let keys: Vec<KeyId> = queue
+        .in_line()
+        .filter(|(_, _, id)| !tried.contains(id))
+        .take_while(|(priority, _, _)| *tier.get_or_insert(*priority) == *priority)
+        .map(|(_, _, id)| *id)
+        .collect();
+    let count = keys.len();
+    let mut waiting = None;
+    affinity::prefer(keys, conversation, |id| queue.will_do(id, count, &mut waiting, now))
 }
 
 /// Chooses a key for the model among those not in `tried`.

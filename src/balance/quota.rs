@@ -158,6 +158,14 @@ impl Quota {
         windows.map(|window| window.ends).chain(told.map(|told| told.until)).max()
     }
 
+    /// Whether little is left of it for now: a fifth of a window, or two requests.
+    #[must_use]
+    pub fn is_scarce(&self, now: Millis) -> bool {
+        let window = |window: &Window| window.ends > now && window.used * 5 >= window.limit * 4;
+        [&self.minute, &self.day].into_iter().flatten().any(window)
+            || self.told.is_some_and(|told| told.until > now && told.left <= 2)
+    }
+
     /// Whether a request may test, in spite of [`Self::rests_until`], if that still holds.
     #[must_use]
     pub fn may_be_doubted(&self, now: Millis) -> bool {

@@ -5,7 +5,7 @@
 //! mass-failure rule, [`Course::settle`]).
 
 use super::key::KeyId;
-use super::pick::{Pick, pick};
+use super::pick::{Pick, pick, preferred};
 use super::snapshot::{Change, Snapshot};
 use super::verdict::Verdict;
 use super::{MINUTE, Millis, SECOND};
@@ -66,6 +66,8 @@ pub enum Next {
 pub struct Course {
     max_attempts: u32,
     one_shot: bool,
+    /// What tells the conversation that the request is part of.
+    conversation: Option<u64>,
     attempts: u32,
     transients: u32,
     /// Keys that must not be tried again in this request.
@@ -100,6 +102,7 @@ impl Course {
         Self {
             max_attempts: max_attempts.clamp(1, MOST_ATTEMPTS),
             one_shot: method == "POST" && ONE_SHOT.iter().any(|part| path.contains(part)),
+            conversation: None,
             attempts: 0,
             transients: 0,
             spent: Vec::new(),
@@ -114,6 +117,13 @@ impl Course {
         self.max_attempts = self.max_attempts.min(attempts.max(1));
     }
 
+    /// The same for a request that is part of a conversation, which prefers a key.
+    #[must_use]
+    pub const fn of_conversation(mut self, conversation: Option<u64>) -> Self {
+        self.conversation = conversation;
+        self
+    }
+
     /// Attempts so far.
     #[must_use]
     pub const fn attempts(&self) -> u32 {
@@ -123,10 +133,15 @@ impl Course {
     /// Chooses the key of the next attempt.
     #[must_use]
     pub fn pick(&self, snapshot: &mut Snapshot, model: &str, now: Millis) -> Pick {
+        let tried: Vec<_> = self.spent.iter().chain(&self.avoided).copied().collect();
+        if let Some(conversation) = self.conversation
+            && let Some(id) = preferred(snapshot, &tried, model, now, conversation)
+        {
+            return Pick::Key { id, early: false };
+        }
         if self.avoided.is_empty() {
             return pick(snapshot, &self.spent, model, now);
         }
-        let tried: Vec<_> = self.spent.iter().chain(&self.avoided).copied().collect();
         match pick(snapshot, &tried, model, now) {
             found @ Pick::Key { early: false, .. } => found,
             _ => pick(snapshot, &self.spent, model, now),

@@ -9,6 +9,7 @@
 use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::affinity::{Shares, may_wait};
 use super::key::{Cooling, Key, KeyId, Secret, Source, State};
 use super::line::{Group, Line, Rest, Spot};
 use super::pick::mix;
@@ -66,6 +67,8 @@ pub struct Snapshot {
     uses: u64,
     /// What makes the order of unused keys this isolate's own.
     seed: u64,
+    /// What each key had to do lately.
+    shares: Shares,
 }
 
 #[derive(Debug, Default)]
@@ -336,6 +339,7 @@ impl Snapshot {
     /// A request is being sent with the key. Tells since when the key is ready.
     pub fn started(&mut self, id: KeyId, model: &str, now: Millis) -> Option<Millis> {
         self.uses += 1;
+        self.shares.sent(id, now);
         let stamp = USED | self.uses;
         let at = self.line_of(model, now);
         let key = self.keys.all.get_mut(&id)?;
@@ -551,6 +555,32 @@ impl Queue<'_> {
 
     pub fn soonest(&self) -> Option<Millis> {
         self.line().and_then(Line::soonest)
+    }
+
+    /// Whether a key that a conversation prefers may be used for one more request of it: it does not rest,
+    /// has more than a little of its quota left, and no more than its share of the work of so many keys.
+    /// `waiting` keeps how many requests wait for any of them, which is only counted when it matters.
+    pub fn will_do(
+        &mut self,
+        id: KeyId,
+        keys: usize,
+        waiting: &mut Option<u32>,
+        now: Millis,
+    ) -> bool {
+        let Some(key) = self.key(id) else { return false };
+        let own = key.waiting.count(now);
+        let group = self.snapshot.keys.group(key);
+        let quota = self.line().and_then(|line| line.quotas.get(&group));
+        if self.rest(id, now).is_some() || quota.is_some_and(|quota| quota.is_scarce(now)) {
+            return false;
+        }
+        if own > 0 {
+            let all = || self.snapshot.keys().map(|key| key.waiting.count(now)).sum();
+            if !may_wait(own, *waiting.get_or_insert_with(all), keys) {
+                return false;
+            }
+        }
+        self.snapshot.shares.has_room(id, keys, now)
     }
 
     /// How a key rests at this moment, whatever its place says: clocks may have gone back.

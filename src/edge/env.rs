@@ -10,6 +10,7 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use super::pool;
 use super::task::{apart, settled};
 use crate::balance::SECOND;
+use crate::balance::affinity::Mode;
 use crate::balance::error::Refusal;
 use crate::balance::health::{DEFAULT_CONSECUTIVE_429_THRESHOLD, Policy};
 use crate::balance::isolate::{DEFAULT_REFRESH_SECONDS, DEFAULT_WORKING_SET, Limits};
@@ -41,6 +42,8 @@ pub struct Settings {
     pub compat_native: bool,
     /// `MAX_ATTEMPTS`.
     pub max_attempts: u32,
+    /// `AFFINITY`: what tells a conversation.
+    pub affinity: Mode,
     /// `CHECK_STREAMS`: look for errors in streams.
     pub check_streams: bool,
     /// `RETRY_EMPTY`: ask again when Gemini answers nothing.
@@ -127,8 +130,14 @@ impl Settings {
                 false
             }
         };
+        let affinity = text("AFFINITY");
+        let affinity = affinity.map_or(Some(Mode::default()), |word| Mode::parse(&word));
         let check_streams = switch("CHECK_STREAMS");
         let retry_empty = switch("RETRY_EMPTY");
+        if affinity.is_none() {
+            let sentence = "AFFINITY is none of `off`, `explicit`, `auto`; it is `explicit`.";
+            problems.push(Problem::new("not_an_affinity", sentence));
+        }
         let mut choice = |name: &str, usual: &str, other: &str| match text(name).as_deref() {
             Some(chosen) if chosen == other => true,
             Some(chosen) if chosen != usual => {
@@ -179,6 +188,7 @@ impl Settings {
             webhook,
             log_all: text("LOG").is_some_and(|level| level.eq_ignore_ascii_case("debug")),
             max_attempts,
+            affinity: affinity.unwrap_or_default(),
             check_streams,
             retry_empty,
             policy: Policy { consecutive_429_threshold: threshold },

@@ -6,6 +6,7 @@ use worker::web_sys::Request;
 
 use super::glue;
 use super::task::Settled;
+use crate::balance::affinity::{self, Mode};
 use crate::balance::error::Refusal;
 use crate::balance::key::EVERY_MODEL;
 use crate::balance::model::{self, Located, ModelError, Place, Scanner, Status, Watched};
@@ -43,6 +44,7 @@ pub const PROTOCOLS: &str = "sec-websocket-protocol";
 pub fn reads(name: &str) -> bool {
     READ.contains(&name)
         || token::TOKEN_HEADERS.contains(&name)
+        || affinity::HEADERS.contains(&name)
         || provider::all().iter().any(|row| {
             row.key_header.name == name
                 || row.default_headers.iter().any(|(known, _)| *known == name)
@@ -146,6 +148,8 @@ pub struct Target {
     pub about_object: bool,
     /// Whether it says that its answer is to be stored.
     pub store: Option<bool>,
+    /// What tells the conversation that it is part of.
+    pub conversation: Option<u64>,
 }
 
 impl Target {
@@ -159,6 +163,7 @@ impl Target {
             objects: Vec::new(),
             about_object: false,
             store: None,
+            conversation: None,
         }
     }
 }
@@ -181,11 +186,12 @@ pub struct Asked {
 /// When it cannot be told though it must be.
 pub fn asked(
     token: &Token,
-    method: &str,
-    content_type: Option<&str>,
+    said: &Said,
     api: &ApiRoute,
     body: Option<&ArrayBuffer>,
+    mode: Mode,
 ) -> Result<Asked, Refusal> {
+    let (method, content_type) = (said.method(), said.header("content-type"));
     // An unlimited token may name whatever it likes, so the search may stop at the first find.
     let thorough = !token.unrestricted();
     let mut further = Vec::new();
@@ -200,16 +206,17 @@ pub fn asked(
     let mut watched = Watched::default();
     let model = match (located, body) {
         (Located::Here(model), Some(body)) => {
-            watched = look(body, Scanner::new(content_type, model::NO_FIELD, false), kinds);
+            watched = look(body, Scanner::new(content_type, model::NO_FIELD, false), kinds, mode);
             Some(model)
         }
         (Located::Here(model), None) => Some(model),
         (Located::Nowhere, Some(body)) => {
-            watched = look(body, Scanner::new(content_type, model::NO_FIELD, false), kinds);
+            watched = look(body, Scanner::new(content_type, model::NO_FIELD, false), kinds, mode);
             None
         }
         (Located::InBody(field), Some(body)) => {
-            let mut scanner = Scanner::new(content_type, field, thorough).watch(kinds.fields());
+            let mut scanner =
+                Scanner::new(content_type, field, thorough).watch(kinds.fields()).sessions(mode);
             scan(body, &mut scanner);
             watched = scanner.watched();
             let (found, at) = scanner.finish_with_place().map_err(bad)?;
@@ -222,6 +229,9 @@ pub fn asked(
         }
         (Located::InBody(_) | Located::Nowhere, None) => None,
     };
+    if mode != Mode::Off {
+        tell_by_header(said, &mut watched);
+    }
     Ok(Asked { model, place, further, watched })
 }
 
@@ -253,17 +263,26 @@ pub fn permit(
     }
     let mut objects = kinds.in_address(&api.path, api.query.as_deref());
     let about_object = !objects.is_empty();
+    let conversation = watched.session();
     for (_, text) in watched.texts {
         kinds.clean(&text, &mut objects);
     }
     let model = model.unwrap_or_else(|| EVERY_MODEL.to_owned());
     let (provider, token) = (slug, token.tag());
-    Ok(Target { provider, model, token, objects, about_object, store: watched.store })
+    Ok(Target { provider, model, token, objects, about_object, store: watched.store, conversation })
+}
+
+/// What the headers tell of the conversation.
+fn tell_by_header(said: &Said, watched: &mut Watched) {
+    let told = affinity::HEADERS.iter().find_map(|name| said.header(name));
+    if let Some(told) = told {
+        watched.tell(affinity::BY_HEADER, told.as_bytes());
+    }
 }
 
 /// What a body says besides its model, which is elsewhere.
-fn look(body: &ArrayBuffer, scanner: Scanner, kinds: &'static Objects) -> Watched {
-    let mut scanner = scanner.watch(kinds.fields());
+fn look(body: &ArrayBuffer, scanner: Scanner, kinds: &'static Objects, mode: Mode) -> Watched {
+    let mut scanner = scanner.watch(kinds.fields()).sessions(mode);
     scan(body, &mut scanner);
     scanner.watched()
 }

@@ -123,7 +123,8 @@ impl<'a> Journey<'a> {
         Self {
             credential: api.row,
             path: &api.path,
-            course: Course::new(method, &api.path, settings.max_attempts),
+            course: Course::new(method, &api.path, settings.max_attempts)
+                .of_conversation(target.conversation),
             began: now(),
             target,
             only,

@@ -129,8 +129,7 @@ async fn prepare(
     let settings = asker.settings;
     let (method, length) = (said.method(), said.header("content-length"));
     let mut body = inbound::body_announced(request, method, length, inbound::MAX_BODY).await?;
-    let content_type = said.header("content-type");
-    let asked = inbound::asked(token, method, content_type, api, body.as_ref())?;
+    let asked = inbound::asked(token, said, api, body.as_ref(), settings.affinity)?;
     let led = match api.door {
         Door::Provider | Door::Gemini => Led::as_addressed(api, asked.model.as_deref()),
         _ => apart(lead::lead(api, asked.model.as_deref(), token, asker)).await?,
