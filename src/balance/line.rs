@@ -18,7 +18,7 @@ pub struct Line {
     pub model: String,
     /// When it was last asked for, to tell which line is missed the least.
     pub asked: u64,
-    /// The time of the last pick, to notice a clock that goes back.
+    /// The latest time by which a key was placed or picked, to notice a clock that goes back.
     pub seen: Millis,
     waiting: BTreeSet<Spot>,
     resting: BTreeSet<(Millis, KeyId)>,

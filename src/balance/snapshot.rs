@@ -527,6 +527,8 @@ impl Snapshot {
         let stamp = line.stamp(id).unwrap_or_else(|| mix(self.seed ^ mix(id.0)) >> 1);
         let rest = self.keys.rest(key, line, now);
         line.place((Reverse(key.priority), stamp, id), rest);
+        // What is judged by this time is judged anew when the clock goes back behind it.
+        line.seen = line.seen.max(now);
         true
     }
 }
