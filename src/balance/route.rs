@@ -54,6 +54,9 @@ pub struct ApiRoute {
     pub query_token: Option<String>,
 }
 
+/// First segments of paths that clients of Gemini's stable version have at `/v1`, as OpenAI's may.
+const GEMINIS_AT_V1: &[&str] = &["models", "files", "batches", "operations"];
+
 impl ApiRoute {
     /// The same request at the addresses of Anthropic's clients, for one that says that it is one:
     /// models, files and skills are at `/v1/...` there as well as at OpenAI's.
@@ -64,20 +67,16 @@ impl ApiRoute {
         }
     }
 
-    /// The same request at the addresses of Gemini's clients; their list of models can be at `/v1/models`.
+    /// The same request at the addresses of Gemini's clients: some of what they ask for is at `/v1`, too.
     pub fn spoken_by_gemini(&mut self) {
-        if self.door == Door::OpenAi && self.names_models() {
+        let first = self.path.split('/').next().unwrap_or_default();
+        if self.door == Door::OpenAi && GEMINIS_AT_V1.contains(&first) {
             let Some(row) = provider::find(GEMINI) else { return };
             self.door = Door::Gemini;
             self.provider = row.slug.to_owned();
             self.row = row;
             self.path = ["v1/", &self.path].concat();
         }
-    }
-
-    /// Whether it is for the list of models, or for one of its entries.
-    fn names_models(&self) -> bool {
-        self.path == "models" || self.path.starts_with("models/")
     }
 
     /// Whether this is a question for the list of models that is put together here.

@@ -298,6 +298,9 @@ fn lists_of_models_that_are_ours() {
     let mut api = api_of("/v1/models");
     api.spoken_by_gemini();
     assert_eq!((api.is_model_list("GET"), api.path.as_str()), (true, "v1/models"));
+    let mut api = api_of("/v1/files/abc");
+    api.spoken_by_gemini();
+    assert_eq!((api.provider.as_str(), api.path.as_str()), ("google-ai-studio", "v1/files/abc"));
     let mut api = api_of("/v1/chat/completions");
     api.spoken_by_anthropic();
     api.spoken_by_gemini();
