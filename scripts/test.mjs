@@ -33,6 +33,7 @@ const PARTS = {
     ['Clippy, the Worker', wasmClippy],
     ['Clippy, the simulator', () => cargo('clippy', '--locked', ...SIMULATOR, '--all-targets', ...DENY_WARNINGS)],
     ['Types of the page', pageTypes],
+    ['Clippy, the simulation', () => cargo('clippy', '--locked', '--release', ...SIMULATION, '--all-targets', ...DENY_WARNINGS)],
     ['Clippy, the fuzzer', () => cargo('clippy', '--locked', '--release', ...FUZZER, '--all-targets', ...DENY_WARNINGS)],
   ],
   core: [

@@ -338,6 +338,8 @@ pub const NO_FIELD: &str = "\0";
 pub struct Scanner(Kind);
 
 #[derive(Debug)]
+// Not `expect`: with the short pointers of wasm32 it is not large.
+#[allow(clippy::large_enum_variant, reason = "one lives for each request, and is never moved")]
 enum Kind {
     Json(JsonScan),
     Form(FormScan),

@@ -376,6 +376,7 @@ fn provider_answer(
 }
 
 /// A handshake is refused like a request; accepted, it counts as one.
+#[expect(clippy::result_large_err, reason = "the error is the answer")]
 fn socket_answer(
     call: &Call,
     config: &Config,

@@ -365,7 +365,9 @@ impl World {
             }
             Access::Wait if !late => {
                 request.waited += 100;
-                self.requests.get_mut(&id).map(|request| request.doubts = 100);
+                if let Some(request) = self.requests.get_mut(&id) {
+                    request.doubts = 100;
+                }
                 self.at(100, Event::Step(id));
             }
             Access::Wait => self.read(life, provider, model, Kind::Load, Some(id), 5 * SECOND),
@@ -684,10 +686,10 @@ impl World {
                 continue;
             }
             match (&recorded.change, before) {
-                (Change::Cool { cooling, .. }, Some(old)) => {
-                    if old.source == Source::Stated && cooling.until < old.until {
-                        self.violated(format!("stated: D1 shortens {old:?} to {cooling:?}"));
-                    }
+                (Change::Cool { cooling, .. }, Some(old))
+                    if old.source == Source::Stated && cooling.until < old.until =>
+                {
+                    self.violated(format!("stated: D1 shortens {old:?} to {cooling:?}"));
                 }
                 (Change::Block { reason, .. }, _) if *reason != Reason::Billing => {
                     let began = self.d1.keys.get(&key.0).map_or(0, |row| row.epoch_began);

@@ -6,7 +6,7 @@ use one_balance::balance::classify::{
     sends_quota_headers, spent,
 };
 use one_balance::balance::health::{self, Attempt, Policy};
-use one_balance::balance::key::{Cooling, Key, KeyId, Secret, Source as Authority, State};
+use one_balance::balance::key::{Cooling, Key, KeyId, Secret, Source as Authority};
 use one_balance::balance::snapshot::Change;
 use one_balance::balance::verdict::{Reason, Scope, Verdict, Wait};
 use one_balance::balance::{DAY, Millis, SECOND};
