@@ -149,3 +149,26 @@ test('nothing that was typed is lost: neither by a failure nor by leaving withou
   await dialog().waitFor({ state: 'detached' });
   assert.equal((await stored()).length, 0);
 });
+
+test('five thousand keys do not block the page, and adding them can be stopped', async () => {
+  const page = await open();
+  const text = Array.from({ length: 5_000 }, (_, index) => gemini(100_000 + index)).join('\n');
+  await page.evaluate(() => {
+    window.drawn = 0;
+    const draw = () => { window.drawn += 1; requestAnimationFrame(draw); };
+    requestAnimationFrame(draw);
+  });
+  await page.locator('input[type=file]').setInputFiles({ name: 'keys.txt', mimeType: 'text/plain', buffer: Buffer.from(text) });
+  await button('Preview').click();
+  await button('Add 5,000 keys').waitFor();
+  await shown('Read as lines: 5,000 entries.');
+  // The rows of a list are never more than one can look at.
+  assert.ok((await dialog().locator('.preview tbody tr').count()) <= 300);
+  assert.ok((await page.evaluate(() => window.drawn)) >= 10, 'it was drawn between the ten pieces');
+
+  await button('Add 5,000 keys').click();
+  await button('Stop').click();
+  await shown(/Stopped\. What was added before stays\.|5,000 keys added/);
+  const some = (await stored()).length;
+  assert.ok(some <= 5_000 && some % 500 === 0, `${some} keys: whole pieces, or all`);
+});
