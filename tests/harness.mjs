@@ -173,16 +173,25 @@ const PROBE = `
 import Worker from './index.js';
 import { WorkerEntrypoint } from 'cloudflare:workers';
 
-const state = { d1: 'works', log: [], asked: [], ai: null, hold: 0, held: 0 };
+const state = { d1: 'works', log: [], asked: [], ai: null, hold: 0, holds: '', left: 0, held: 0 };
 
 async function ask(kind, statements, work) {
-  state.log.push({ kind, statements });
+  const entry = { kind, statements, rows_read: 0, rows_written: 0 };
+  state.log.push(entry);
   if (state.d1 === 'fails') throw new Error('D1_ERROR: D1 DB is overloaded. Requests queued for too long.');
+  if (state.d1 === 'full' && statements.some((sql) => /^(INSERT|UPDATE|DELETE)/.test(sql))) {
+    throw new Error('D1_ERROR: Your account has exceeded D1 maximum account rows written limit. Please upgrade to keep using D1.');
+  }
   while (state.d1 === 'stalls') await scheduler.wait(20);
   if (state.d1 === 'dies') await new Promise(() => {}); // nothing can end this: the runtime ends the request
-  const holds = state.hold > 0 && state.held < state.hold;
-  if (holds) state.held += 1;
+  const holds = state.left > 0 && statements.some((sql) => sql.includes(state.holds));
+  if (holds) state.left -= 1;
   const result = await work();
+  for (const { meta } of [result].flat()) {
+    entry.rows_read += meta?.rows_read ?? 0;
+    entry.rows_written += meta?.rows_written ?? 0;
+  }
+  if (holds) state.held += 1;
   while (holds && state.hold > 0) await scheduler.wait(5);
   return result;
 }
@@ -229,7 +238,7 @@ export default class extends WorkerEntrypoint {
     const wanted = await request.json();
     if ('d1' in wanted) state.d1 = wanted.d1;
     if ('ai' in wanted) state.ai = wanted.ai;
-    if ('hold' in wanted) [state.hold, state.held] = [wanted.hold, 0];
+    if ('hold' in wanted) Object.assign(state, { hold: wanted.hold, holds: wanted.holds ?? '', left: wanted.hold, held: 0 });
     if (wanted.abandon) {
       // Nobody waits for this one: the runtime drops it with the request that it came with.
       const headers = { authorization: 'Bearer ' + wanted.abandon };
@@ -322,10 +331,11 @@ class Isolate {
 
   /**
    * Sets and tells what stands between the runtime and the Worker:
-   * `d1`: 'works', 'fails', 'stalls', 'unbound', 'panics' or 'dies' with the request that asks;
-   * `hold`: the results of so many D1 calls are held back until it is 0; `ai`: the base address that
-   * an `AI` binding tells; `forget`: starts the log over; `litter`: leaves garbage; `abandon`:
-   * sends a request with this token and does not wait for it. It tells how many `tasks` are under way.
+   * `d1`: 'works', 'fails', 'stalls', 'full' (what writes fails), 'unbound', 'panics' or 'dies' with the
+   * request that asks; `hold`: the results of so many D1 calls are held back until it is 0, of those
+   * with `holds` in a statement; `ai`: the base address that an `AI` binding tells; `forget`: starts the
+   * log over, which has each call's statements and rows; `litter`: leaves garbage; `abandon`: sends a
+   * request with this token and does not wait for it. It tells how many `tasks` are under way.
    */
   async probe(wanted = {}) {
     const answer = await fetch(`${this.url}/__probe`, { method: 'POST', body: JSON.stringify(wanted) });

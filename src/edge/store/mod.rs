@@ -102,7 +102,7 @@ struct KeyRow {
     project: String,
     updated_at: Millis,
     ready_since: Millis,
-    /// A list of [`CoolingRow`]s as JSON; nothing when none is worth reading.
+    /// A list of [`CoolingRow`]s as JSON, some of which may be over; nothing when none is worth reading.
     coolings: Option<String>,
 }
 
@@ -114,13 +114,22 @@ struct Clock {
     now: Millis,
 }
 
-/// The columns of [`KeyRow`] from `provider_keys AS k`. Only a sealed text is of use with its digest. Coolings are only looked for
-/// where there are any, since every look counts as a row.
+/// The coolings of key `id` that are worth reading, as JSON: a list of [`CoolingRow`]s.
+fn running(id: &str) -> String {
+    format!(
+        "(SELECT json_group_array(json_array(c.model, c.until, c.since, c.source, c.reason, c.strikes)) \
+         FROM coolings AS c WHERE c.key_id = {id} AND (c.until > {NOW} OR (c.strikes > 0 AND c.until > {NOW} - {STRIKES_KEPT})))"
+    )
+}
+
+/// The columns of [`KeyRow`] from `provider_keys AS k`. Only a sealed text is of use with its digest.
+/// Coolings stand in the key's row as well, as of one version of it. They are only looked for in their
+/// own table when it has another one by now, since every look counts as rows.
 fn columns() -> String {
     format!(
         "k.id, k.secret, iif(substr(k.secret, 1, 7) = 'sealed:', k.digest, '') AS digest, k.state, k.priority, k.project, k.updated_at, k.ready_since, \
-         CASE WHEN k.cooled_until > {NOW} THEN (SELECT json_group_array(json_array(c.model, c.until, c.since, c.source, c.reason, c.strikes)) \
-         FROM coolings AS c WHERE c.key_id = k.id AND (c.until > {NOW} OR (c.strikes > 0 AND c.until > {NOW} - {STRIKES_KEPT}))) END AS coolings"
+         CASE WHEN k.cooled_until <= {NOW} THEN NULL WHEN k.running_at = k.updated_at THEN k.running ELSE {} END AS coolings",
+        running("k.id")
     )
 }
 
@@ -266,7 +275,8 @@ impl Store {
                     statements.push(self.statement(
                         &format!(
                             "INSERT INTO coolings (key_id, model, provider, until, since, source, reason, strikes, total_seconds, updated_at) \
-                             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, {NOW}) \
+                             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, {NOW} \
+                             WHERE EXISTS (SELECT 1 FROM provider_keys WHERE id = ?1 AND state <> 'deleted') \
                              ON CONFLICT (key_id, model) DO UPDATE SET until = excluded.until, since = excluded.since, \
                              source = excluded.source, reason = excluded.reason, strikes = excluded.strikes, \
                              total_seconds = coolings.total_seconds + excluded.total_seconds, updated_at = excluded.updated_at \
@@ -285,12 +295,15 @@ impl Store {
                         ],
                     )?);
                     let kept = if cooling.strikes > 0 { STRIKES_KEPT } else { 0 };
+                    // Of a key without others it need not be read.
                     statements.push(self.statement(
                         &format!(
-                            "UPDATE provider_keys SET updated_at = {VERSION}, cooled_until = max(cooled_until, ?2) \
-                             WHERE id = ?1 AND changes() > 0"
+                            "UPDATE provider_keys SET updated_at = {VERSION}, cooled_until = max(cooled_until, ?2), running_at = {VERSION}, \
+                             running = CASE WHEN cooled_until <= {NOW} THEN json_array(json(?3)) ELSE {} END \
+                             WHERE id = ?1 AND changes() > 0",
+                            running("?1")
                         ),
-                        &[key, number(cooling.until + kept)],
+                        &[key, number(cooling.until + kept), text(&row_of(cooling).to_string())],
                     )?);
                     ("cool", cooling.reason)
                 }
@@ -402,6 +415,12 @@ impl From<KeyRow> for Key {
             ..Self::new(KeyId(row.id), secret)
         }
     }
+}
+
+/// A [`CoolingRow`].
+fn row_of(cooling: &Cooling) -> Value {
+    let Cooling { model, until, since, source, reason, strikes, .. } = cooling;
+    json!([model, until, since, source.as_str(), reason.as_str(), strikes])
 }
 
 fn cooling_of(row: CoolingRow) -> Cooling {

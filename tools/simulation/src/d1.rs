@@ -23,6 +23,9 @@ pub struct Row {
     pub version: Millis,
     pub ready_since: Millis,
     pub cooled_until: Millis,
+    /// Its coolings as of a version, some of which are over by now.
+    pub running: Vec<Cooling>,
+    pub running_at: Millis,
     /// When it became ready, by the clock on the wall.
     pub epoch_began: Millis,
 }
@@ -52,6 +55,8 @@ impl D1 {
             version: clock,
             ready_since: 0,
             cooled_until: 0,
+            running: Vec::new(),
+            running_at: 0,
             epoch_began: wall,
         };
         self.keys.insert(id, row);
@@ -83,21 +88,29 @@ impl D1 {
         self.update(id, clock, |_| {});
     }
 
+    /// The coolings of a key that are worth reading.
+    fn running(&self, id: u64, at: Millis) -> Vec<Cooling> {
+        let coolings = self.coolings.range((id, String::new())..(id + 1, String::new()));
+        let worth = coolings.map(|(_, cooling)| cooling).filter(|cooling| {
+            cooling.until > at || (cooling.strikes > 0 && cooling.until + STRIKES_KEPT > at)
+        });
+        worth.cloned().collect()
+    }
+
     fn key(&self, id: u64, at: Millis) -> Option<Key> {
         let row = self.keys.get(&id)?;
-        let coolings = self.coolings.range((id, String::new())..(id + 1, String::new()));
-        let told = coolings.map(|(_, cooling)| cooling).filter(|cooling| {
-            row.cooled_until > at
-                && (cooling.until > at
-                    || (cooling.strikes > 0 && cooling.until + STRIKES_KEPT > at))
-        });
+        let coolings = match row {
+            Row { cooled_until, .. } if *cooled_until <= at => Vec::new(),
+            Row { running_at, version, .. } if running_at == version => row.running.clone(),
+            _ => self.running(id, at),
+        };
         Some(Key {
             state: row.state,
             priority: row.priority,
             project: row.project.clone(),
             version: row.version,
             ready_since: row.ready_since,
-            coolings: told.cloned().collect(),
+            coolings,
             ..Key::new(KeyId(id), Secret::new(format!("secret-{id}")))
         })
     }
@@ -163,15 +176,23 @@ impl D1 {
         let id = recorded.change.key().0;
         match &recorded.change {
             Change::Cool { cooling, .. } => {
+                let gone = self.keys.get(&id).is_none_or(|row| row.state == State::Deleted);
                 let name = (id, cooling.model.clone());
-                if self.coolings.get(&name).is_some_and(|old| !old.gives_way_to(cooling)) {
+                if gone || self.coolings.get(&name).is_some_and(|old| !old.gives_way_to(cooling)) {
                     return false;
                 }
                 let kept = if cooling.strikes > 0 { STRIKES_KEPT } else { 0 };
                 let until = cooling.until + kept;
-                let row = Cooling { retried: false, disproved: false, ..cooling.clone() };
-                self.coolings.insert(name, row);
-                self.update(id, clock, |row| row.cooled_until = row.cooled_until.max(until));
+                let told = Cooling { retried: false, disproved: false, ..cooling.clone() };
+                self.coolings.insert(name, told.clone());
+                let all = self.running(id, clock);
+                self.update(id, clock, |row| {
+                    row.running = if row.cooled_until <= clock { vec![told] } else { all };
+                    row.cooled_until = row.cooled_until.max(until);
+                });
+                if let Some(row) = self.keys.get_mut(&id) {
+                    row.running_at = row.version;
+                }
                 true
             }
             Change::Block { ready_since, .. } => {
