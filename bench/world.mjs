@@ -50,8 +50,19 @@ export class Candidate {
   }
 
   async start() {
-    const before = new Set(children());
-    this.mf = new Miniflare({
+    this.mf = new Miniflare(this.settings());
+    return this.connect();
+  }
+
+  /** Cold: all that it held in memory is gone, D1 stays. */
+  async restart() {
+    await this.mf.setOptions(this.settings());
+    return this.connect();
+  }
+
+  settings() {
+    this.before = new Set(children());
+    return {
       host: '127.0.0.1',
       port: 0,
       log: new NoOpLog(),
@@ -61,11 +72,14 @@ export class Candidate {
         for (const stream of [out, err]) stream.on('data', (chunk) => (this.said = `${this.said ?? ''}${chunk}`.slice(-4000)));
       },
       workers: [{ name: 'main', unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }], ...compatibility(), ...this.options }],
-    });
+    };
+  }
+
+  async connect() {
     const url = String(await this.mf.unsafeGetDirectURL('main')).replace(/\/$/, '');
     this.url = `${url}/api/openai/chat/completions`;
     this.base = url;
-    this.pid = children().find((pid) => !before.has(pid));
+    this.pid = children().find((pid) => !this.before.has(pid));
     return this;
   }
 
@@ -96,11 +110,16 @@ export class Ours extends Candidate {
     this.folder = mkdtempSync(join(tmpdir(), 'one-balance-bench-'));
     this.options.d1Persist = undefined;
     await super.start();
-    this.d1 = await this.mf.getD1Database('DB', 'main');
     for (const file of migrationFiles()) {
       await this.d1.batch(statements(readFileSync(file, 'utf8')).map((sql) => this.d1.prepare(sql)));
     }
     if (this.keys > 0) await this.seed();
+    return this;
+  }
+
+  async connect() {
+    await super.connect();
+    this.d1 = await this.mf.getD1Database('DB', 'main');
     return this;
   }
 

@@ -1,5 +1,5 @@
-// What is asked of D1: a cold start, a refresh, and 1,000 requests of which none, 1 %, 10 % or 30 % meet
-// a 429 upstream.
+// What is asked of D1: a cold start while so many keys cool, a refresh, and 1,000 requests of which none,
+// 1 %, 10 % or 30 % meet a 429 upstream.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -10,6 +10,10 @@ export const title = 'D1';
 
 const KEYS = 1000;
 const SHARES = [0, 1, 10, 30];
+/** Coolings that run while an isolate starts. */
+const COOLING = [0, 10, 300];
+/** The answer that they are earned with: it lasts until midnight. */
+const DAY_QUOTA = 'gai-429-rpd-paidtier2';
 const MODEL = 'gemini-2.5-flash';
 const CONNECTIONS = 8;
 /** The snapshot is refreshed behind a request when it is older than 15 s. */
@@ -23,17 +27,18 @@ export async function run({ quick, say }) {
   const goals = [];
   try {
     await simulator.control('PATCH', 'config', { open: true, log: false });
+    const colds = await coldStarts(simulator, quick ? COOLING.slice(0, 2) : COOLING, say);
+    for (const { cools, cold } of colds) rows.push([`cold start, ${cools} coolings`, ...cells(cold)]);
+    const most = Math.max(...colds.map(({ cold }) => cold.rows_read));
+    const trips = Math.max(...colds.map(({ cold }) => cold.round_trips));
+    goals.push({ what: 'a cold start, however many keys cool: at most 510 rows, one round trip', found: `${most} rows, ${trips}`, met: most <= 510 && trips === 1 });
     for (const share of quick ? [0, 10] : SHARES) {
       say(`${share} % of 429`);
       // New each time: the coolings of one must not be the other's.
-      const ours = new Ours('One Balance', { upstream: simulator.address, keys: KEYS, provider: 'google-ai-studio', before: before(), vars: { USAGE_FLUSH_SECONDS: '86400' } });
+      const ours = pool(simulator);
       try {
         await ours.start();
-        const cold = await asked(ours, () => ask(ours, 1));
-        if (share === 0) {
-          rows.push(['cold start', ...cells(cold)]);
-          goals.push({ what: 'a cold start: at most 510 rows, one round trip', found: `${cold.rows_read} rows, ${cold.round_trips}`, met: cold.rows_read <= 510 && cold.round_trips === 1 });
-        }
+        await asked(ours, () => ask(ours, 1));
         const requests = quick ? 100 : 1000;
         await refuse(simulator, share, requests);
         const seen = await asked(ours, () => ask(ours, requests));
@@ -61,6 +66,38 @@ export async function run({ quick, say }) {
   return { text, goals };
 }
 
+const pool = (simulator) =>
+  new Ours('One Balance', { upstream: simulator.address, keys: KEYS, provider: 'google-ai-studio', before: before(), vars: { USAGE_FLUSH_SECONDS: '86400' } });
+
+/** What an isolate asks that starts while so many coolings run, which an earlier one has earned. */
+async function coldStarts(simulator, counts, say) {
+  const found = [];
+  const ours = pool(simulator);
+  try {
+    await ours.start();
+    for (const cools of counts) {
+      say(`a cold start while ${cools} keys cool`);
+      // Every second attempt of these requests.
+      const more = cools - (found.at(-1)?.cools ?? 0);
+      if (more > 0) {
+        await refuse(simulator, 50, 2 * more, DAY_QUOTA);
+        await ask(ours, more);
+      }
+      // What is behind an answer writes twenty at a time.
+      while ((await ours.d1.prepare('SELECT count(*) AS n FROM coolings').first()).n < cools) {
+        await ask(ours, 1);
+        await pause(150);
+      }
+      await ours.restart();
+      found.push({ cools, cold: await asked(ours, () => ask(ours, 1)) });
+    }
+  } finally {
+    await ours.stop();
+    await simulator.control('DELETE', 'faults');
+  }
+  return found;
+}
+
 const cells = ({ statements, round_trips: trips, rows_read: read, rows_written: written }) => [statements, trips, read, written];
 
 /** What D1 was asked by the work and by what it left to be done behind it. */
@@ -79,7 +116,7 @@ async function asked(ours, work) {
 }
 
 /** So many percent of the attempts meet a 429 that says how long to wait. */
-async function refuse(simulator, percent, requests) {
+async function refuse(simulator, percent, requests, name = 'gai-429-rpm-free') {
   if (percent === 0) return;
   const count = Math.round((requests * percent) / 100);
   const faults = Array.from({ length: count }, (_, index) => ({
@@ -87,7 +124,7 @@ async function refuse(simulator, percent, requests) {
     times: 1,
     // Those in front of it in the list take what they match, so it sees the rest only.
     skip: Math.floor((index + 1) * (100 / percent - 1)),
-    case: 'gai-429-rpm-free',
+    case: name,
   }));
   await simulator.control('POST', 'faults', faults);
 }
