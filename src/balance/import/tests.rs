@@ -202,6 +202,16 @@ fn judges() {
 }
 
 #[test]
+fn takes_a_service_account_in_base64() {
+    let what = |text: &str| match judge(&read(text).1, Some("custom-mine"), 0, 1).remove(0) {
+        Status::Invalid(problem) => problem.code,
+        _ => "",
+    };
+    assert_eq!(what(&"eyJ".repeat(1_000)), "");
+    assert_eq!(what(&"x".repeat(5_000)), "too_long");
+}
+
+#[test]
 fn pieces_are_those_of_the_whole() {
     let text: String = (0..50).map(|n| format!("sk-proj-{:08}\n", n % 40)).collect();
     let (_, entries) = read(&text);

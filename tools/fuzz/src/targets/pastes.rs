@@ -1,6 +1,8 @@
 //! Pasted keys: each once, and none that does not fit a header.
 
-use one_balance::balance::paste::read;
+use std::collections::HashSet;
+
+use one_balance::balance::import::{Entry, Format, Status, judge, read};
 
 use super::ensure;
 use crate::mutate::Source;
@@ -8,13 +10,18 @@ use crate::{Input, Target};
 
 pub const READ: Target = Target { name: "paste", weight: 5, make, check };
 
-const KNOWN: [&str; 6] = [
+const KNOWN: [&str; 11] = [
     "AIzaSyD-0123456789\nAIzaSyD-9876543210\r\nAIzaSyD-0123456789",
     "# keys\nsk-proj-0123456789, \"sk-proj-9876543210\";'gsk_0123456789'",
     "[\"AIzaSy-one\",\n\"AIzaSy-two\"]",
     "\u{feff}AIzaSy-one\u{200b}\nshort\nwith blank inside",
     "// comment\neyJhbGciOiJSUzI1NiJ9.eyJhbGciOiJSUzI1NiJ9",
     "\u{5bc6}\u{94a5}-0123456789",
+    "OPENAI_API_KEY=sk-proj-0123456789 # work\nexport GROQ_API_KEYS=\"gsk_0123456789,gsk_9876543210\"",
+    "key,provider,tags,priority\nsk-proj-0123456789,openai,\"a, b\",7\n\"gsk_0123456789\",groq,,",
+    "{\"one_balance_export\":1,\"keys\":[{\"key\":\"sk-proj-0123456789\",\"provider\":\"openai\",\"state\":\"disabled\"}]}",
+    "INSERT INTO keys (key, provider) VALUES ('sk-proj-0123456789', 'openai'), ('gsk_0123456789', NULL);",
+    "{\"openai\": [\"sk-proj-0123456789\"], \"groq\": {\"api_key\": \"gsk_0123456789\"}}",
 ];
 
 fn make(source: &mut Source<'_>) -> Input {
@@ -24,29 +31,43 @@ fn make(source: &mut Source<'_>) -> Input {
 
 fn check(input: &Input) -> Result<(), String> {
     let text = input.text("text");
-    let paste = read(&text);
+    let (format, entries) = read(&text);
     let lines = text.lines().count();
-    let keys: Vec<&str> = paste.keys.iter().map(|it| it.key.expose()).collect();
-    let once = paste.keys.iter().map(|it| (&it.line, &it.key));
-    for (line, key) in once.chain(paste.repeated.iter().map(|(line, key)| (line, key))) {
-        let key = key.expose();
-        let good =
-            key.bytes().all(|byte| byte.is_ascii_graphic()) && (8..=4096).contains(&key.len());
-        ensure(good, "a key fits a header", || key.to_owned())?;
-        ensure((1..=lines).contains(line), "a key has its line", || format!("{line} of {lines}"))?;
-        ensure(text.contains(key), "a key stood there", || key.to_owned())?;
+    let by_line = matches!(format, Format::Lines | Format::Env | Format::Csv);
+    let judged = judge(&entries, Some("openai"), 0, entries.len());
+    ensure(judged.len() == entries.len(), "each is told of", || format!("{judged:?}"))?;
+    let mut once = HashSet::new();
+    let mut plain: Vec<&str> = Vec::new();
+    for (Entry { line, key, .. }, status) in entries.iter().zip(&judged) {
+        ensure(*line >= 1, "a key has its line", || line.to_string())?;
+        ensure(!by_line || *line <= lines, "a key has its line", || format!("{line} of {lines}"))?;
+        match status {
+            Status::Key { provider, .. } => {
+                let good = key.bytes().all(|byte| byte.is_ascii_graphic())
+                    && (8..=4096).contains(&key.len());
+                ensure(good, "a key fits a header", || key.clone())?;
+                ensure(once.insert((provider, key)), "each key once", || key.clone())?;
+                // Quoted in a table, it may have lost quotes inside.
+                let there = format != Format::Lines || text.contains(key);
+                ensure(there, "a key stood there", || key.clone())?;
+                plain.push(key);
+            }
+            Status::Repeated { first_line } => {
+                ensure(first_line <= line, "the first stood before", || format!("{first_line}"))?;
+            }
+            Status::Invalid(problem) => {
+                let told = problem.message.ends_with('.') && !problem.code.is_empty();
+                ensure(told, "a mistake is told", || format!("{problem:?}"))?;
+            }
+        }
     }
-    let unique = keys.iter().collect::<std::collections::HashSet<_>>().len();
-    ensure(unique == keys.len(), "each key once", || format!("{keys:?}"))?;
-    for bad in &paste.invalid {
-        let good = (1..=lines).contains(&bad.line) && bad.why.ends_with('.');
-        ensure(good, "a mistake has its line", || format!("{bad:?}"))?;
-        ensure(bad.hint.chars().count() <= 9, "a hint tells little", || format!("{bad:?}"))?;
+    if format != Format::Lines {
+        return Ok(());
     }
     // What was read and written again is the same.
-    let plain: Vec<&str> =
-        keys.into_iter().filter(|key| !key.starts_with('#') && !key.starts_with("//")).collect();
-    let again = read(&plain.join("\n"));
-    let same = again.keys.iter().map(|it| it.key.expose()).eq(plain.iter().copied());
-    ensure(same && again.invalid.is_empty(), "what was read is read again", || format!("{plain:?}"))
+    plain.retain(|key| !key.starts_with('#') && !key.starts_with("//"));
+    let (format, again) = read(&plain.join("\n"));
+    let same =
+        format != Format::Lines || again.iter().map(|it| it.key.as_str()).eq(plain.iter().copied());
+    ensure(same, "what was read is read again", || format!("{plain:?}"))
 }
