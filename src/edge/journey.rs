@@ -390,12 +390,12 @@ impl<'a> Journey<'a> {
         let at = attempt.ended;
         usage::attempt(self.target, attempt.key, at, verdict.into());
         self.steps.push(Step {
-            key: attempt.key,
+            key_id: attempt.key.0,
             status,
-            verdict: verdict.as_str(),
+            verdict: verdict.as_str().into(),
             reason: match verdict {
                 Verdict::Cool { reason, .. } | Verdict::Reject { reason, .. } => {
-                    Some(reason.as_str())
+                    Some(reason.as_str().into())
                 }
                 _ => None,
             },

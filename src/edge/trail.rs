@@ -2,15 +2,15 @@
 //! memory, and a sample of it in D1. Only ids, words and numbers, never a text of a client.
 
 use core::cell::RefCell;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::platform::{now, random};
 use super::respond::log;
 use super::store::{LONG_PATIENCE, Store};
 use crate::balance::error::Kind;
-use crate::balance::key::KeyId;
 use crate::balance::{Millis, SECOND};
 
 /// Requests kept, at some 0.5 KB each.
@@ -20,24 +20,25 @@ const SAMPLE: usize = 5;
 const SAMPLE_AGAIN_AFTER: Millis = 10 * SECOND;
 
 /// One attempt that brought no success.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Step {
     /// With which key.
-    pub key: KeyId,
+    pub key_id: u64,
     /// HTTP status of the answer; 0: none.
     pub status: u16,
     /// What it said.
-    pub verdict: &'static str,
+    pub verdict: Cow<'static, str>,
     /// Why.
-    pub reason: Option<&'static str>,
+    pub reason: Option<Cow<'static, str>>,
     /// How long it took.
     pub ms: Millis,
 }
 
-/// A request that failed.
-#[derive(Debug, Clone)]
+/// A request that failed, as it is in memory and in D1, and as the admin API shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Failed {
-    /// Random.
+    /// Random: the same in memory and in D1.
+    #[serde(rename(serialize = "id"))]
     pub tag: String,
     /// When it came.
     pub at: Millis,
@@ -50,13 +51,26 @@ pub struct Failed {
     /// What the client got.
     pub status: u16,
     /// Our own code, when we refused.
-    pub code: Option<&'static str>,
+    pub code: Option<Cow<'static, str>>,
     /// How long it took.
     pub ms: Millis,
     /// Whose it was: the id of a token.
     pub token: String,
-    /// Its attempts.
-    pub steps: Vec<Step>,
+    /// It was read from D1.
+    #[serde(skip_deserializing, default = "yes")]
+    pub sampled: bool,
+    /// Its attempts; in D1 as JSON.
+    #[serde(deserialize_with = "from_json")]
+    pub attempts: Vec<Step>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+fn from_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Step>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok(serde_json::from_str(&text).unwrap_or_default())
 }
 
 #[derive(Default)]
@@ -86,7 +100,7 @@ pub struct Asked {
 }
 
 /// A request failed with this status.
-pub fn keep(asked: Asked, steps: Vec<Step>, status: u16, refused: Option<Kind>) {
+pub fn keep(asked: Asked, attempts: Vec<Step>, status: u16, refused: Option<Kind>) {
     let failed = Failed {
         tag: format!("{:016x}", random()),
         at: asked.at,
@@ -94,10 +108,11 @@ pub fn keep(asked: Asked, steps: Vec<Step>, status: u16, refused: Option<Kind>) 
         model: asked.model,
         method: asked.method,
         status,
-        code: refused.map(Kind::code),
+        code: refused.map(|kind| kind.code().into()),
         ms: now().saturating_sub(asked.at),
         token: asked.token,
-        steps,
+        sampled: false,
+        attempts,
     };
     RING.with_borrow_mut(|ring| {
         ring.failed.push_back(failed);
@@ -107,25 +122,6 @@ pub fn keep(asked: Asked, steps: Vec<Step>, status: u16, refused: Option<Kind>) 
         }
         ring.fresh = ring.fresh.min(ring.failed.len());
     });
-}
-
-impl Failed {
-    /// Its attempts as the admin API shows them.
-    #[must_use]
-    pub fn attempts(&self) -> Value {
-        self.steps
-            .iter()
-            .map(|step| {
-                json!({
-                    "key_id": step.key.0,
-                    "status": step.status,
-                    "verdict": step.verdict,
-                    "reason": step.reason,
-                    "ms": step.ms,
-                })
-            })
-            .collect()
-    }
 }
 
 /// Those of this isolate, the newest first.

@@ -1,9 +1,10 @@
 //! What happened: events, and clients' requests that failed.
 
-use serde_json::{Value, json};
+use std::collections::HashSet;
+
+use serde_json::json;
 
 use super::{Answer, Call};
-use crate::balance::Millis;
 use crate::edge::store::history::EventFilter;
 use crate::edge::trail;
 
@@ -34,41 +35,18 @@ impl Call<'_> {
         let before = fields.id("before")?;
         let limit = fields.count("limit", 50, 1, 200)? as usize;
         let sampled = self.store.sampled(before, LOOKED_THROUGH).await?;
-        let mut all: Vec<(Millis, Value)> = Vec::new();
-        let recent = trail::recent();
-        for one in &recent {
-            all.push((one.at, json!({
-                "id": one.tag, "at": one.at, "provider": one.provider, "model": one.model, "method": one.method,
-                "status": one.status, "code": one.code, "ms": one.ms, "token": one.token, "sampled": false,
-                "attempts": one.attempts(),
-            })));
-        }
-        for one in sampled {
-            if recent.iter().any(|known| known.tag == one.tag) {
-                continue;
-            }
-            let attempts: Value = serde_json::from_str(&one.attempts).unwrap_or_default();
-            all.push((one.at, json!({
-                "id": one.tag, "at": one.at, "provider": one.provider, "model": one.model, "method": one.method,
-                "status": one.status, "code": one.code, "ms": one.ms, "token": one.token, "sampled": true,
-                "attempts": attempts,
-            })));
-        }
-        let is = |value: &Value, name: &str, wanted: &Option<String>| {
-            wanted.as_deref().is_none_or(|wanted| value.get(name).is_some_and(|it| it == wanted))
-        };
-        all.retain(|(at, value)| {
-            before.is_none_or(|before| *at < before)
-                && is(value, "provider", &provider)
-                && is(value, "model", &model)
-                && status.is_none_or(|status| {
-                    value.get("status").and_then(Value::as_u64) == Some(status)
-                })
+        let mut all = trail::recent();
+        let known: HashSet<String> = all.iter().map(|one| one.tag.clone()).collect();
+        all.extend(sampled.into_iter().filter(|one| !known.contains(&one.tag)));
+        all.retain(|one| {
+            before.is_none_or(|before| one.at < before)
+                && provider.as_ref().is_none_or(|provider| one.provider == *provider)
+                && model.as_ref().is_none_or(|model| one.model == *model)
+                && status.is_none_or(|status| u64::from(one.status) == status)
         });
-        all.sort_by_key(|(at, _)| core::cmp::Reverse(*at));
-        let next =
-            all.get(limit.saturating_sub(1)).filter(|_| all.len() > limit).map(|(at, _)| *at);
-        let requests: Vec<Value> = all.into_iter().take(limit).map(|(_, value)| value).collect();
-        Ok(json!({ "requests": requests, "next": next }))
+        all.sort_by_key(|one| core::cmp::Reverse(one.at));
+        let next = all.get(limit.saturating_sub(1)).filter(|_| all.len() > limit).map(|one| one.at);
+        all.truncate(limit);
+        Ok(json!({ "requests": all, "next": next }))
     }
 }

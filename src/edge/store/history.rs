@@ -1,6 +1,7 @@
 //! What happened: events of keys, and requests of clients that failed.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{Store, next, number, text};
 use crate::balance::error::Refusal;
@@ -56,31 +57,6 @@ const OURS: [(&str, &str); 2] = [
     ("Put back for one try.", "put_back_for_a_try"),
     ("The key has characters that cannot be sent. Add it again.", "cannot_be_sent"),
 ];
-
-/// A failed request as D1 has it.
-#[derive(Debug, Deserialize)]
-pub struct Sampled {
-    /// Random: the same in an isolate's memory.
-    pub tag: String,
-    /// When it came.
-    pub at: Millis,
-    /// Its provider.
-    pub provider: String,
-    /// Its model.
-    pub model: String,
-    /// Its method.
-    pub method: String,
-    /// What the client got.
-    pub status: u16,
-    /// Our own code, when we refused.
-    pub code: Option<String>,
-    /// How long it took.
-    pub ms: u64,
-    /// Whose it was.
-    pub token: String,
-    /// Its attempts, as JSON.
-    pub attempts: String,
-}
 
 /// Trouble that concerns no one key, counted over the last day.
 #[derive(Debug, Deserialize)]
@@ -211,10 +187,10 @@ impl Store {
                     text(&one.model),
                     text(&one.method),
                     number(one.status.into()),
-                    one.code.map_or(JsValue::NULL, text),
+                    one.code.as_deref().map_or(JsValue::NULL, text),
                     number(one.ms),
                     text(&one.token),
-                    text(&one.attempts().to_string()),
+                    text(&json!(one.attempts).to_string()),
                 ],
             )?);
         }
@@ -229,7 +205,7 @@ impl Store {
         &self,
         before: Option<Millis>,
         limit: u32,
-    ) -> Result<Vec<Sampled>, Refusal> {
+    ) -> Result<Vec<Failed>, Refusal> {
         let statement = self.statement(
             "SELECT tag, at, provider, model, method, status, code, ms, token, attempts FROM requests \
              WHERE ?1 IS NULL OR at < ?1 ORDER BY id DESC LIMIT ?2",
