@@ -17,6 +17,8 @@ import { build } from './build.mjs';
 const SIMULATOR = ['--manifest-path', join('tools', 'gateway-sim', 'Cargo.toml')];
 const SIMULATION = ['--manifest-path', join('tools', 'simulation', 'Cargo.toml')];
 const FUZZER = ['--manifest-path', join('tools', 'fuzz', 'Cargo.toml')];
+const LOAD = ['--manifest-path', join('tools', 'load', 'Cargo.toml')];
+const BENCH_CORE = ['--manifest-path', join('tools', 'bench-core', 'Cargo.toml')];
 /** A glance at every run; `--seconds 600` is for by hand. */
 const FUZZ_SECONDS = '5';
 /** No test needs as long; one that hangs must not keep the others from being told of. */
@@ -29,12 +31,16 @@ const PARTS = {
     ['Format of the simulator', () => cargo('fmt', ...SIMULATOR, '--check')],
     ['Format of the simulation', () => cargo('fmt', ...SIMULATION, '--check')],
     ['Format of the fuzzer', () => cargo('fmt', ...FUZZER, '--check')],
+    ['Format of the load generator', () => cargo('fmt', ...LOAD, '--check')],
+    ['Format of the benchmark of the core', () => cargo('fmt', ...BENCH_CORE, '--check')],
     ['Clippy, the core', () => cargo('clippy', '--locked', '--no-default-features', '--all-targets', ...DENY_WARNINGS)],
     ['Clippy, the Worker', wasmClippy],
     ['Clippy, the simulator', () => cargo('clippy', '--locked', ...SIMULATOR, '--all-targets', ...DENY_WARNINGS)],
     ['Types of the page', pageTypes],
     ['Clippy, the simulation', () => cargo('clippy', '--locked', '--release', ...SIMULATION, '--all-targets', ...DENY_WARNINGS)],
     ['Clippy, the fuzzer', () => cargo('clippy', '--locked', '--release', ...FUZZER, '--all-targets', ...DENY_WARNINGS)],
+    ['Clippy, the load generator', () => cargo('clippy', '--locked', '--release', ...LOAD, '--all-targets', ...DENY_WARNINGS)],
+    ['Clippy, the benchmark of the core', () => cargo('clippy', '--locked', ...BENCH_CORE, '--all-targets', ...DENY_WARNINGS)],
   ],
   core: [
     ['Tests of the core', () => cargo('test', '--locked', '--no-default-features')],
