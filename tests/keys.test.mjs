@@ -207,6 +207,7 @@ describe('quotas', () => {
     /** As if the time had passed. */
     const wake = async () => {
       await world.query('UPDATE coolings SET until = ?1 WHERE key_id = ?2', Date.now() - 1, id);
+      await world.query('UPDATE provider_keys SET updated_at = updated_at + 1 WHERE id = ?1', id);
       await world.restart();
     };
     const wait = async (times) => {

@@ -65,7 +65,8 @@ fn check(input: &Input) -> Result<(), String> {
         return Ok(());
     }
     // What was read and written again is the same.
-    plain.retain(|key| !key.starts_with('#') && !key.starts_with("//"));
+    // A line of its own may be a comment or an assignment where a piece of one is not.
+    plain.retain(|key| !key.starts_with('#') && !key.starts_with("//") && !key.contains('='));
     let (format, again) = read(&plain.join("\n"));
     let same =
         format != Format::Lines || again.iter().map(|it| it.key.as_str()).eq(plain.iter().copied());
