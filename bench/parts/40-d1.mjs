@@ -77,11 +77,11 @@ async function coldStarts(simulator, counts, say) {
     await ours.start();
     for (const cools of counts) {
       say(`a cold start while ${cools} keys cool`);
-      // Every second attempt of these requests.
+      // Every second attempt of these requests, one after the other: at once, one of them could meet all of it.
       const more = cools - (found.at(-1)?.cools ?? 0);
       if (more > 0) {
         await refuse(simulator, 50, 2 * more, DAY_QUOTA);
-        await ask(ours, more);
+        await ask(ours, more, 1);
       }
       // What is behind an answer writes twenty at a time.
       while ((await ours.d1.prepare('SELECT count(*) AS n FROM coolings').first()).n < cools) {
@@ -129,7 +129,7 @@ async function refuse(simulator, percent, requests, name = 'gai-429-rpm-free') {
   await simulator.control('POST', 'faults', faults);
 }
 
-async function ask(ours, requests) {
+async function ask(ours, requests, connections = CONNECTIONS) {
   let left = requests;
   const connection = async () => {
     while (left-- > 0) {
@@ -142,5 +142,5 @@ async function ask(ours, requests) {
       if (answer.status !== 200) throw new Error(`${answer.status}: ${text}`);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(CONNECTIONS, requests) }, connection));
+  await Promise.all(Array.from({ length: Math.min(connections, requests) }, connection));
 }

@@ -295,7 +295,7 @@ impl Store {
                         ],
                     )?);
                     let kept = if cooling.strikes > 0 { STRIKES_KEPT } else { 0 };
-                    // Of a key without others it need not be read.
+                    // A key that has no other cooling needs no look at the table.
                     statements.push(self.statement(
                         &format!(
                             "UPDATE provider_keys SET updated_at = {VERSION}, cooled_until = max(cooled_until, ?2), running_at = {VERSION}, \
