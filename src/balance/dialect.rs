@@ -119,7 +119,6 @@ fn gemini_status(kind: Kind) -> &'static str {
         Kind::Exhausted { .. } | Kind::GatewayLimited | Kind::TokenLimited => "RESOURCE_EXHAUSTED",
         Kind::NoKeys | Kind::NoAuthKey | Kind::GatewayMisconfigured => "UNAVAILABLE",
         Kind::UpstreamUnreachable | Kind::StoreUnavailable => "UNAVAILABLE",
-        Kind::Timeout => "DEADLINE_EXCEEDED",
         Kind::Internal => "INTERNAL",
     }
 }
@@ -155,7 +154,6 @@ fn anthropic_type(kind: Kind) -> &'static str {
         Kind::TooLarge => "request_too_large",
         Kind::Exhausted { .. } | Kind::GatewayLimited | Kind::TokenLimited => "rate_limit_error",
         Kind::NoKeys | Kind::UpstreamUnreachable | Kind::StoreUnavailable => "overloaded_error",
-        Kind::Timeout => "timeout_error",
         Kind::NoAuthKey | Kind::GatewayMisconfigured | Kind::Internal => "api_error",
     }
 }

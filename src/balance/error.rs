@@ -70,8 +70,6 @@ pub enum Kind {
     GatewayLimited,
     /// The AI Gateway or the provider did not answer.
     UpstreamUnreachable,
-    /// They did not answer in time.
-    Timeout,
     /// The database of keys did not answer.
     StoreUnavailable,
     /// A fault of ours.
@@ -95,7 +93,6 @@ impl Kind {
             Kind::GatewayMisconfigured | Kind::UpstreamUnreachable => 502,
             // 401 would tell the client that its token is wrong, which it is not.
             Kind::NoKeys | Kind::NoAuthKey | Kind::StoreUnavailable => 503,
-            Kind::Timeout => 504,
         }
     }
 
@@ -119,7 +116,6 @@ impl Kind {
             Kind::GatewayMisconfigured => "gateway_misconfigured",
             Kind::GatewayLimited => "gateway_limited",
             Kind::UpstreamUnreachable => "upstream_unreachable",
-            Kind::Timeout => "upstream_timeout",
             Kind::StoreUnavailable => "store_unavailable",
             Kind::Internal => "internal_error",
         }
@@ -168,9 +164,7 @@ impl Refusal {
     /// OpenAI's and Anthropic's SDKs obey. Without it they repeat every 429 and 5xx.
     pub fn should_retry(&self) -> bool {
         match self.kind {
-            Kind::UpstreamUnreachable | Kind::Timeout | Kind::StoreUnavailable | Kind::Internal => {
-                true
-            }
+            Kind::UpstreamUnreachable | Kind::StoreUnavailable | Kind::Internal => true,
             Kind::Exhausted { .. } | Kind::TokenLimited => {
                 self.retry_after.is_some_and(|seconds| seconds <= LONGEST_SDK_WAIT)
             }
@@ -533,15 +527,6 @@ impl Refusal {
         .with_log(why)
     }
 
-    /// The gateway or the provider did not answer in time; `why` is for the log.
-    pub fn timeout(why: impl Into<String>) -> Self {
-        Refusal::new(
-            Kind::Timeout,
-            "The provider did not answer in time. Try again, or ask for a streamed answer.",
-        )
-        .with_log(why)
-    }
-
     /// A good token, but with a limit, so not an administrator's.
     pub fn not_administrator() -> Self {
         Refusal::new(
@@ -660,7 +645,6 @@ mod tests {
             (Refusal::unreachable(""), 502, "upstream_unreachable"),
             (Refusal::no_keys("openai"), 503, "no_keys"),
             (Refusal::no_auth_key(), 503, "not_configured"),
-            (Refusal::timeout(""), 504, "upstream_timeout"),
         ] {
             assert_eq!((refusal.status(), refusal.kind.code()), (status, code));
             assert!(refusal.kind == Kind::BadRequest || refusal.message.ends_with(['.', '?', ')']));
