@@ -8,7 +8,13 @@ import { GoogleGenAI } from '@google/genai';
 import OpenAI, { toFile } from 'openai';
 import { TOKEN, eventually, startWorld } from './harness.mjs';
 
-const world = await startWorld({ isolates: { main: {}, second: {} }, probe: true });
+const NARROW = 'narrow-token-1a2b3c4d5e6f';
+const world = await startWorld({
+  isolates: { main: {}, second: {} },
+  others: { narrow: { AUTH_KEY: `${TOKEN};${NARROW}=openai` } },
+  probe: true,
+  forbidden: [NARROW],
+});
 beforeEach(() => world.fresh());
 afterEach(() => world.assertClean());
 
@@ -73,6 +79,7 @@ const FAMILIES = [
   ['google-ai-studio', 'v1beta/openai/batches', { json: {} }, id, [['GET', (it) => `v1beta/openai/batches/${it}`]]],
   ['replicate', 'predictions', { json: { version: 'o/n', input: {} } }, id, [['GET', (it) => `predictions/${it}`]]],
   ['replicate', 'models/o/n/predictions', { json: { input: {} } }, id, [['GET', (it) => `predictions/${it}`]]],
+  ['parallel', 'v1/tasks/runs', { json: { processor: 'lite', input: 'x' } }, ({ run_id }) => run_id, [['GET', (it) => `v1/tasks/runs/${it}`], ['GET', (it) => `v1/tasks/runs/${it}/result`]]],
   ['elevenlabs', 'v1/voices/add', { body: () => form({ name: 'v' }) }, ({ voice_id }) => voice_id, [['POST', (it) => `v1/text-to-speech/${it}`, () => ({ text: 'x' })]]],
 ];
 
@@ -324,5 +331,100 @@ describe('the official SDKs', () => {
     }
     await client.caches.delete({ name: cache.name });
     await eventually(async () => (await rows()).length === 1);
+  });
+});
+
+describe('at /v1, where no model tells the provider', () => {
+  const at = (path, init) => world.main.send(path, init).then(async (response) => ({ status: response.status, json: await response.json() }));
+  const of = async () => (await world.sim.last()).provider;
+
+  for (const provider of ['groq', 'mistral', 'grok']) {
+    test(`a file of ${provider} and what is made of it are found there, though OpenAI has keys, too`, async () => {
+      await world.keys('openai', 2);
+      await world.keys(provider, KEYS);
+      const path = provider === 'groq' ? 'files' : 'v1/files';
+      const file = (await world.main.api(`${provider}/${path}`, { method: 'POST', body: jsonl() })).json;
+      const [maker] = await lastKeys(1);
+      await eventually(async () => (await rows()).length === 1);
+      for (const isolate of ['main', 'second', 'second']) {
+        const found = await world[isolate].send(`/v1/files/${file.id}`);
+        assert.equal(found.status, 200, await found.text());
+        assert.deepEqual(await lastKeys(1), [maker], isolate);
+      }
+      assert.equal((await world.main.send(`/v1/files/${file.id}/content`)).status, 200);
+      if (provider === 'mistral') return; // has batches elsewhere
+      const batch = await at('/v1/batches', { json: { input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' } });
+      assert.equal(batch.status, 200, JSON.stringify(batch.json));
+      assert.deepEqual(await lastKeys(1), [maker], 'a body names it');
+      await eventually(async () => (await rows()).length >= 2);
+      const done = await (await world.second.send(`/v1/batches/${batch.json.id}`)).json();
+      assert.equal(done.status, 'completed', JSON.stringify(done));
+      assert.deepEqual(await lastKeys(1), [maker]);
+      const gone = await at(`/v1/files/${file.id}`, { method: 'DELETE' });
+      assert.equal(gone.status, 200, JSON.stringify(gone.json));
+      assert.equal(await of(), provider);
+    });
+  }
+
+  test('the official SDK: a response of xAI is fetched and continued', async () => {
+    await world.keys('openai', 1);
+    await world.keys('grok', KEYS);
+    const client = new OpenAI({ apiKey: TOKEN, baseURL: `${world.main.url}/v1`, maxRetries: 0 });
+    const made = await client.responses.create({ model: 'grok/grok-4', input: 'hi' });
+    await eventually(async () => (await rows()).length === 1);
+    assert.equal((await client.responses.retrieve(made.id)).id, made.id);
+    assert.equal(await of(), 'grok');
+  });
+
+  test('what nobody holds goes to OpenAI, and D1 is asked once for it', async () => {
+    await world.keys('openai', 2);
+    await world.keys('groq', 1);
+    await world.main.ask('openai', 'gpt-4o');
+    await world.main.probe({ forget: true });
+    for (let turn = 0; turn < 2; turn += 1) assert.equal((await at('/v1/files/file-made-elsewhere')).status, 404);
+    assert.equal(await of(), 'openai');
+    const { log } = await world.main.probe();
+    assert.equal(log.flatMap(({ statements }) => statements).filter((sql) => /objects/.test(sql)).length, 1);
+  });
+
+  test('an upload goes to OpenAI, or to the only other provider that has files', async () => {
+    const upload = () => at('/v1/files', { method: 'POST', body: jsonl() });
+    await world.keys('openai', 1);
+    await world.keys('groq', 1);
+    assert.equal((await upload()).status, 200);
+    assert.equal(await of(), 'openai');
+    await world.fresh();
+    await world.keys('groq', 1);
+    await world.keys('anthropic', 1);
+    const { json } = await upload();
+    assert.equal(await of(), 'groq');
+    assert.equal((await at(`/v1/files/${json.id}`)).status, 200);
+    assert.equal((await at('/v1/files')).status, 200, 'the list, too');
+    assert.equal(await of(), 'groq');
+    await world.keys('mistral', 1);
+    await world.restart();
+    const several = await upload();
+    assert.equal(several.status, 503, JSON.stringify(several.json));
+    assert.match(several.json.error.message, /openai/i);
+  });
+
+  test('a token is held to its providers', async () => {
+    await world.keys('groq', 1);
+    const file = (await world.main.api('groq/files', { method: 'POST', body: jsonl() })).json;
+    await world.keys('openai', 1);
+    await world.use('narrow');
+    const before = await world.sim.count();
+    const answer = await world.narrow.send(`/v1/files/${file.id}`, { token: NARROW });
+    assert.equal(answer.status, 403, await answer.text());
+    assert.equal(await world.sim.count(), before);
+  });
+
+  test('Anthropic’s clients find Anthropic’s', async () => {
+    await world.keys('anthropic', KEYS);
+    const client = new Anthropic({ apiKey: TOKEN, baseURL: world.main.url, maxRetries: 0 });
+    const batch = await client.messages.batches.create({ requests: [{ custom_id: 'a', params: { model: 'claude-haiku-4-5', max_tokens: 9, messages: [{ role: 'user', content: 'x' }] } }] });
+    const [maker] = await lastKeys(1);
+    assert.equal((await client.messages.batches.retrieve(batch.id)).id, batch.id);
+    assert.deepEqual(await lastKeys(1), [maker]);
   });
 });

@@ -133,6 +133,33 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("accounts/fireworks/", &["fireworks"]),
 ];
 
+/// Where requests without a model go at the addresses of OpenAI's clients.
+const OPENAI: &str = "openai";
+
+/// Who else has OpenAI's endpoints for what is stored, by the first segment of their paths.
+const KEEPERS: &[(&str, &[&str])] = &[
+    ("groq", &["files", "batches"]),
+    ("grok", &["files", "batches", "responses"]),
+    ("mistral", &["files"]),
+    ("cerebras", &["files", "batches"]),
+    ("google-ai-studio", &["batches"]),
+];
+
+/// The provider of a request that names no model, and no object that is known: OpenAI, unless it has
+/// no keys and just one other provider has both keys and that endpoint. Among several the caller has
+/// to choose: what is stored at the wrong one is of no use to it.
+pub fn keeper(path: &str, usable: &dyn Fn(&str) -> bool) -> &'static str {
+    if usable(OPENAI) {
+        return OPENAI;
+    }
+    let first = path.split('/').next().unwrap_or_default();
+    let mut others = KEEPERS.iter().filter(|(slug, has)| has.contains(&first) && usable(slug));
+    match (others.next(), others.next()) {
+        (Some((only, _)), None) => only,
+        _ => OPENAI,
+    }
+}
+
 /// Finds the provider of a model. `asked` is whether the lists were asked for already.
 pub fn resolve(name: &str, offer: &Offer<'_>, asked: bool) -> Resolution {
     let found = |slug: &str, model: &str| Resolution::Found {
@@ -246,6 +273,28 @@ mod tests {
 
     fn found(slug: &str, model: &str) -> Resolution {
         Resolution::Found { slug: slug.to_owned(), model: model.to_owned() }
+    }
+
+    #[test]
+    fn without_a_model_it_is_openai_or_the_only_one_that_can() {
+        for (path, usable, expected) in [
+            ("files", &["openai", "groq"][..], "openai"),
+            ("files", &["groq"], "groq"),
+            ("files/file-1/content", &["mistral", "anthropic", "deepseek"], "mistral"),
+            ("files", &["groq", "mistral"], "openai"),
+            ("batches", &["groq", "mistral"], "groq"),
+            ("batches", &["google-ai-studio"], "google-ai-studio"),
+            ("vector_stores", &["groq"], "openai"),
+            ("files", &["anthropic"], "openai"),
+            ("files", &[], "openai"),
+            ("", &["groq"], "openai"),
+        ] {
+            let found = keeper(path, &|slug| usable.contains(&slug));
+            assert_eq!(found, expected, "{path} {usable:?}");
+        }
+        for (slug, _) in KEEPERS {
+            assert!(provider::find(slug).is_some_and(|row| row.openai_path.is_some()), "{slug}");
+        }
     }
 
     #[test]

@@ -181,6 +181,32 @@ pub struct Asked {
 }
 
 /// Finds the model.
+impl Asked {
+    /// The stored objects that the request names, and whether its address names the first of them.
+    #[must_use]
+    pub fn objects(&self, api: &ApiRoute) -> (Vec<String>, bool) {
+        let kinds = kinds_of(api);
+        let mut objects = kinds.in_address(&api.path, api.query.as_deref());
+        let in_address = !objects.is_empty();
+        for (_, text) in &self.watched.texts {
+            kinds.clean(text, &mut objects);
+        }
+        (objects, in_address)
+    }
+}
+
+/// How the objects are called that a request can name. Where the model tells the provider, and does not
+/// yet, they are those of the clients that speak so.
+fn kinds_of(api: &ApiRoute) -> &'static Objects {
+    match api.door {
+        Door::Anthropic if api.provider == provider::COMPAT => object::of("anthropic"),
+        Door::OpenAi | Door::Compat | Door::Anthropic if api.provider == provider::COMPAT => {
+            object::of("openai")
+        }
+        _ => object::of(&api.provider),
+    }
+}
+
 ///
 /// # Errors
 /// When it cannot be told though it must be.
@@ -198,11 +224,7 @@ pub fn asked(
     let mut place = Place::default();
     let bad = |error: ModelError| Refusal::bad_request(error.to_string());
     let located = model::locate(api.row, method, &api.path, api.query.as_deref()).map_err(bad)?;
-    let kinds = match api.door {
-        Door::OpenAi | Door::Compat => object::of("openai"),
-        Door::Anthropic => object::of("anthropic"),
-        Door::Provider | Door::Gemini => object::of(&api.provider),
-    };
+    let kinds = kinds_of(api);
     let mut watched = Watched::default();
     let model = match (located, body) {
         (Located::Here(model), Some(body)) => {
@@ -249,8 +271,8 @@ pub fn permit(
     asked: Asked,
 ) -> Result<Target, Refusal> {
     let Asked { further, watched, .. } = asked;
+    let (objects, about_object) = asked.objects(api);
     let bad = |error: ModelError| Refusal::bad_request(error.to_string());
-    let kinds = object::of(&api.provider);
     let model = model.map(|model| model::clean(&model)).transpose().map_err(bad)?;
     if !token.allows_provider(&slug) {
         return Err(Refusal::provider_out_of_scope(&slug));
@@ -261,12 +283,7 @@ pub fn permit(
     if let Some(other) = further.iter().find(|other| !token.allows(&slug, Some(other))) {
         return Err(Refusal::out_of_scope(&slug, Some(other)));
     }
-    let mut objects = kinds.in_address(&api.path, api.query.as_deref());
-    let about_object = !objects.is_empty();
     let conversation = watched.session();
-    for (_, text) in watched.texts {
-        kinds.clean(&text, &mut objects);
-    }
     let model = model.unwrap_or_else(|| EVERY_MODEL.to_owned());
     let (provider, token) = (slug, token.tag());
     Ok(Target { provider, model, token, objects, about_object, store: watched.store, conversation })

@@ -1,10 +1,12 @@
 //! Leads a request to the provider that its model tells, where the address does not.
 
 use super::catalogue::{self, Asker, FEW_LISTS};
+use super::inbound::Asked;
+use super::objects;
 use crate::balance::error::Refusal;
 use crate::balance::model;
 use crate::balance::provider::{self, COMPAT};
-use crate::balance::resolve::{Offer, Resolution, Shape, resolve};
+use crate::balance::resolve::{Offer, Resolution, Shape, keeper, resolve};
 use crate::balance::route::{ApiRoute, Door};
 use crate::balance::token::Token;
 
@@ -36,11 +38,12 @@ const NEED_MODEL: &[&str] =
 /// When nobody here has the model.
 pub async fn lead(
     api: &mut ApiRoute,
-    asked: Option<&str>,
+    request: &Asked,
     token: &Token,
     asker: &Asker<'_>,
 ) -> Result<Led, Refusal> {
     let settings = asker.settings;
+    let asked = request.model.as_deref();
     let shape = match api.door {
         Door::Provider | Door::Gemini => return Ok(Led::as_addressed(api, asked)),
         Door::Compat | Door::OpenAi => Shape::OpenAi,
@@ -62,17 +65,35 @@ pub async fn lead(
         if NEED_MODEL.contains(&api.path.as_str()) {
             return Err(Refusal::no_model());
         }
-        let slug = if shape == Shape::Anthropic { "anthropic" } else { "openai" };
-        return enter(api, shape, slug, None, by_gateway).map(|written| Led {
-            slug: slug.to_owned(),
-            model: None,
-            written,
-        });
+        let slug = keeper_of(api, shape, request, token, asker).await?;
+        let written = enter(api, shape, &slug, None, by_gateway)?;
+        return Ok(Led { slug, model: None, written });
     };
     let (slug, model) = find(asked, shape, token, asker).await?;
     let own = (model != asked).then_some(model.as_str());
     let written = enter(api, shape, &slug, own, by_gateway)?;
     Ok(Led { slug, model: Some(model), written })
+}
+
+/// Where a request goes that names no model: to whoever holds the object that it names.
+async fn keeper_of(
+    api: &ApiRoute,
+    shape: Shape,
+    request: &Asked,
+    token: &Token,
+    asker: &Asker<'_>,
+) -> Result<String, Refusal> {
+    let usual = match shape {
+        Shape::Anthropic => "anthropic",
+        Shape::OpenAi => {
+            let slugs = catalogue::providers(asker.store).await?;
+            keeper(&api.path, &|slug| {
+                slugs.iter().any(|one| one == slug) && token.allows_provider(slug)
+            })
+        }
+    };
+    let (names, _) = request.objects(api);
+    Ok(objects::provider_of(asker.store, &names, usual).await)
 }
 
 /// Makes the request one to the provider. `model` is its own name for what the client calls

@@ -90,6 +90,26 @@ fn learn(digest: &str, provider: &str, key: Option<KeyId>, until: Millis) {
     MEMORY.with_borrow_mut(|memory| memory.set(digest, holder, now()));
 }
 
+/// Asks D1 for what is not known here of these names at the provider.
+async fn look_up(store: &Store, digests: &[String], provider: &str) -> Result<(), Refusal> {
+    let unknown: Vec<&str> = digests
+        .iter()
+        .map(String::as_str)
+        .filter(|digest| recall(digest, provider).is_none())
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let rows = store.holders(&unknown, now()).await?;
+    for digest in &unknown {
+        learn(digest, provider, None, now() + UNKNOWN_FOR);
+    }
+    for row in rows {
+        learn(&row.name, &row.provider, Some(KeyId(row.key_id)), row.expires_at);
+    }
+    Ok(())
+}
+
 /// The one key that must serve a request which names these objects of the provider; `None` when it may
 /// be any. The provider's snapshot has that key then, unless it was deleted.
 ///
@@ -102,24 +122,10 @@ pub async fn key_for(store: &Store, target: &Target) -> Result<Option<KeyId>, Re
         return Ok(None);
     }
     let digests: Vec<String> = names.iter().map(|name| object::digest(name)).collect();
-    let unknown: Vec<&str> = digests
-        .iter()
-        .map(String::as_str)
-        .filter(|digest| recall(digest, provider).is_none())
-        .collect();
-    if !unknown.is_empty() {
-        match store.holders(&unknown, now()).await {
-            Ok(rows) => {
-                for digest in &unknown {
-                    learn(digest, provider, None, now() + UNKNOWN_FOR);
-                }
-                for row in rows {
-                    learn(&row.name, &row.provider, Some(KeyId(row.key_id)), row.expires_at);
-                }
-            }
-            Err(refusal) if needed => return Err(refusal),
-            Err(refusal) => respond::log("objects not looked up", &refusal.to_string()),
-        }
+    match look_up(store, &digests, provider).await {
+        Ok(()) => {}
+        Err(refusal) if needed => return Err(refusal),
+        Err(refusal) => respond::log("objects not looked up", &refusal.to_string()),
     }
     let mut keys = digests.iter().filter_map(|digest| recall(digest, provider).flatten());
     let Some(key) = keys.next() else { return Ok(None) };
@@ -128,6 +134,24 @@ pub async fn key_for(store: &Store, target: &Target) -> Result<Option<KeyId>, Re
     }
     pool::know(store, provider, key).await?;
     Ok(Some(key))
+}
+
+/// The provider whose objects a request names at an address that names no provider; `usual` when nobody
+/// is known to hold any of them.
+pub async fn provider_of(store: &Store, names: &[String], usual: &str) -> String {
+    let digests: Vec<String> = names.iter().map(|name| object::digest(name)).collect();
+    let held = || {
+        let mut known = digests
+            .iter()
+            .filter_map(|digest| MEMORY.with_borrow_mut(|memory| memory.get(digest, now())));
+        known.find_map(|holders| holders.into_iter().find(|holder| holder.key.is_some()))
+    };
+    let mut holder = held();
+    // Should D1 not answer, it is asked again for the key, where that can be said.
+    if holder.is_none() && !digests.is_empty() && look_up(store, &digests, usual).await.is_ok() {
+        holder = held();
+    }
+    holder.map_or_else(|| usual.to_owned(), |holder| holder.provider)
 }
 
 /// The provider and the key that hold the object of this name, for an address that names no provider.

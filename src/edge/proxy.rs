@@ -132,7 +132,7 @@ async fn prepare(
     let asked = inbound::asked(token, said, api, body.as_ref(), settings.affinity)?;
     let led = match api.door {
         Door::Provider | Door::Gemini => Led::as_addressed(api, asked.model.as_deref()),
-        _ => apart(lead::lead(api, asked.model.as_deref(), token, asker)).await?,
+        _ => apart(lead::lead(api, &asked, token, asker)).await?,
     };
     if let (Some(model), Some(bytes)) = (&led.written, &body)
         && !asked.place.spans.is_empty()
