@@ -439,7 +439,9 @@ export class World {
     const { protocol, host, pathname, search } = new URL(request.url);
     assert.equal(protocol, 'https:', request.url);
     const { method, headers, body } = request;
-    return fetchFor(`${this.sim.address}/__host/${host}${pathname}${search}`, { method, headers, body, duplex: 'half', redirect: 'manual' });
+    // A socket is asked for without a body, and there the client is another one.
+    const init = headers.get('upgrade') ? { method, headers } : { method, headers, body, duplex: 'half', redirect: 'manual' };
+    return fetchFor(`${this.sim.address}/__host/${host}${pathname}${search}`, init);
   }
 
   options() {

@@ -70,11 +70,11 @@ const PROVIDERS = [
   ['huggingface', 'org/model', 'authorization', 'Bearer ', 'org/model', '{"inputs":"hi"}'],
   ['replicate', 'models/owner/name/predictions', 'authorization', 'Bearer ', 'owner/name', '{"input":{"prompt":"hi"}}'],
   ['fal', 'fal-ai/flux/dev', 'authorization', 'Key ', 'fal-ai/flux/dev', '{"prompt":"hi"}'],
-  ['ideogram', 'v1/ideogram-v3/generate', 'api-key', '', null, '{"prompt":"hi"}'],
+  ['ideogram', 'v1/ideogram-v3/generate', 'api-key', '', 'ideogram-v3', '{"prompt":"hi"}'],
   ['cartesia', 'tts/bytes', 'x-api-key', '', 'sonic-2', '{"model_id":"sonic-2","transcript":"hi"}'],
   ['elevenlabs', 'v1/text-to-speech/voice', 'xi-api-key', '', 'eleven_v3', '{"text":"hi","model_id":"eleven_v3"}'],
   ['deepgram', 'v1/speak?model=aura-2', 'authorization', 'Token ', 'aura-2', '{"text":"hi"}'],
-  ['parallel', 'v1/chat/completions', 'x-api-key', '', 'speed', odd('speed')],
+  ['parallel', 'v1beta/chat/completions', 'x-api-key', '', 'speed', odd('speed')],
   ['custom-mine', 'v1/chat/completions', 'authorization', 'Bearer ', 'own-model', odd('own-model')],
 ];
 
@@ -84,7 +84,7 @@ describe('providers', () => {
       const [key] = await world.keys(provider, 1);
       const answer = await world.main.api(`${provider}/${path}`, {
         body,
-        headers: { 'content-type': 'application/json', 'anthropic-version': '2023-06-01', 'x-own-header': 'kept' },
+        headers: { 'content-type': 'application/json', 'anthropic-version': '2023-06-01', 'cartesia-version': '2024-06-10', 'x-own-header': 'kept' },
       });
       assert.ok(answer.status === 200 || answer.status === 201, answer.text);
       assert.equal(answer.headers.get('one-balance-attempts'), '1');

@@ -1,5 +1,5 @@
 // WebSockets with real clients, through the Worker to the simulated gateway, which wants each provider's
-// key where the real one does.
+// key where the real one does, and without a gateway to the providers' own hosts.
 
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
@@ -10,20 +10,22 @@ import { OpenAIRealtimeWS } from 'openai/realtime/ws';
 import WebSocket from 'ws';
 import { TOKEN, eventually, startWorld } from './harness.mjs';
 
-const world = await startWorld({ isolates: { main: {} } });
+const world = await startWorld({
+  isolates: { main: {}, direct: { UPSTREAM: 'direct', GATEWAY_URL: undefined } },
+});
 beforeEach(() => world.fresh());
 afterEach(() => world.assertClean());
 
-const address = (path) => `${world.main.url.replace('http', 'ws')}${path.startsWith('/') ? '' : '/api/'}${path}`;
+const address = (path, isolate = 'main') => `${world[isolate].url.replace('http', 'ws')}${path.startsWith('/') ? '' : '/api/'}${path}`;
 const bearer = { headers: { authorization: `Bearer ${TOKEN}` } };
 const ended = () => world.sim.control('GET', 'sockets');
 /** Handshakes that arrived. */
 const handshakes = async () => (await world.sim.requests()).filter(({ headers }) => headers.upgrade === 'websocket');
 
 /** An open socket, or the error with the status and body of the answer instead. */
-function open(path, { protocols = [], ...options } = bearer) {
+function open(path, { protocols = [], isolate, ...options } = bearer) {
   return new Promise((resolve, reject) => {
-    const socket = new WebSocket(address(path), protocols, { perMessageDeflate: false, ...options });
+    const socket = new WebSocket(address(path, isolate), protocols, { perMessageDeflate: false, ...options });
     socket.heard = [];
     socket.on('message', (data, binary) => socket.heard.push(binary ? data : String(data)));
     socket.on('open', () => resolve(socket));
@@ -94,6 +96,64 @@ describe('handshakes', () => {
       await assert.rejects(open('openai/realtime?model=gpt-realtime', options), { status: 401 });
     }
     assert.equal(await world.sim.count(), 0);
+  });
+});
+
+describe('without a gateway', () => {
+  const direct = { ...bearer, isolate: 'direct' };
+  const live = 'ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent';
+  // Where a client asks for the socket, the provider's own address, and where its key is there.
+  for (const [provider, path, expected, isKey] of [
+    ['openai', 'openai/realtime?model=gpt-realtime', 'api.openai.com/v1/realtime', (key, { headers, query }) => headers.authorization === `Bearer ${key}` && query === 'model=gpt-realtime'],
+    ['openai', 'openai/v1/realtime?model=gpt-realtime', 'api.openai.com/v1/realtime', (key, { headers }) => headers.authorization === `Bearer ${key}`],
+    ['openai', '/v1/realtime?model=openai%2Fgpt-realtime', 'api.openai.com/v1/realtime', (key, { query }) => query === 'model=gpt-realtime'],
+    ['google-ai-studio', `google-ai-studio/${live}`, `generativelanguage.googleapis.com/${live}`, (key, { query, headers }) => query === `key=${key}` && headers['x-goog-api-key'] === undefined],
+    ['google-ai-studio', `/${live}`, `generativelanguage.googleapis.com/${live}`, (key, { query }) => query === `key=${key}`],
+    ['elevenlabs', 'elevenlabs/v1/convai/conversation?agent_id=agent-1', 'api.elevenlabs.io/v1/convai/conversation', (key, { headers, query }) => headers['xi-api-key'] === key && query === 'agent_id=agent-1'],
+    ['elevenlabs', 'elevenlabs/v1/text-to-speech/voice-1/stream-input?model_id=eleven_flash_v2_5', 'api.elevenlabs.io/v1/text-to-speech/voice-1/stream-input', (key, { headers }) => headers['xi-api-key'] === key],
+    ['deepgram', 'deepgram/v1/listen?model=nova-3', 'api.deepgram.com/v1/listen', (key, { headers }) => headers.authorization === `Token ${key}`],
+    ['cartesia', 'cartesia/tts/websocket?cartesia_version=2025-04-16', 'api.cartesia.ai/tts/websocket', (key, { headers, query }) => headers['x-api-key'] === key && query === 'cartesia_version=2025-04-16'],
+  ]) {
+    test(`${path}: text and bytes go both ways, ${expected}`, async () => {
+      const [key] = await world.keys(provider, 1);
+      const socket = await open(path, direct);
+      const bytes = Buffer.alloc(70_000, 7);
+      socket.send('{"hello":"Grüße 😀"}');
+      socket.send(bytes);
+      await eventually(() => socket.heard.some((one) => Buffer.isBuffer(one)));
+      assert.ok(socket.heard.find((one) => Buffer.isBuffer(one)).equals(bytes));
+      if (provider !== 'google-ai-studio') assert.ok(socket.heard.includes('{"hello":"Grüße 😀"}'), socket.heard.join());
+      const [request] = await handshakes();
+      assert.equal(request.path, `/__host/${expected}`);
+      assert.ok(isKey(key, request), JSON.stringify(request));
+      socket.close(1000);
+      await closed(socket);
+    });
+
+    test(`${path}: a refused handshake goes to the next key`, async () => {
+      const [invalid, limited, good] = await world.keys(provider, [{ state: 'invalid' }, {}, {}]);
+      await world.sim.faults({ match: { key: limited }, times: null, status: 429, headers: { 'retry-after': '300' }, body: { error: { message: 'Rate limit reached', code: 'rate_limit_exceeded' } } });
+      for (let turn = 0; turn < 3; turn += 1) (await open(path, direct)).terminate();
+      await eventually(async () => (await world.direct.find(invalid)).state === 'blocked');
+      const counted = await Promise.all([invalid, limited, good].map((key) => world.sim.count({ key })));
+      assert.ok(counted[0] <= 1 && counted[1] <= 1, counted.join());
+      assert.equal(counted[2], 3);
+    });
+  }
+
+  test('a browser’s token, and none of its protocols that hold one, goes on', async () => {
+    await world.keys('openai', 1);
+    const socket = await open('openai/realtime?model=gpt-realtime', { isolate: 'direct', protocols: ['realtime', `openai-insecure-api-key.${TOKEN}`] });
+    assert.equal(socket.protocol, 'realtime');
+    assert.equal((await handshakes())[0].headers['sec-websocket-protocol'], 'realtime');
+    socket.terminate();
+  });
+
+  test('by all keys: the caller has the provider’s answer', async () => {
+    await world.keys('deepgram', [{ state: 'invalid' }, { state: 'invalid' }]);
+    const refused = await open('deepgram/v1/listen?model=nova-3', direct).catch((error) => error);
+    assert.equal(refused.status, 401);
+    assert.match(refused.body, /INVALID_AUTH/);
   });
 });
 

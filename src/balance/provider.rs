@@ -506,6 +506,9 @@ static PROVIDERS: &[Provider] = &[
         key_header: KeyHeader { name: "x-api-key", scheme: "" },
         // Its OpenAI layer.
         bearer_paths: &["chat"],
+        // What a task is done with has the part of a model.
+        model_in: &[ModelIn::FieldOn("v1/tasks", "processor"), ModelIn::Field("model")],
+        rewrites: &[("v1/chat/completions", "chat/completions")],
         direct_base: Some("https://api.parallel.ai"),
         openai_path: Some(""),
         ..USUAL

@@ -1,5 +1,7 @@
 //! What the control API can set for the whole simulator.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -11,6 +13,8 @@ pub struct Config {
     pub gateway_token: Option<String>,
     /// Strings that must never arrive in a header or in the query, such as a client's token.
     pub forbidden: Vec<String>,
+    /// Where custom providers look for their key: a header's name, or `name: Scheme`.
+    pub custom_headers: HashMap<String, String>,
     /// Accept keys that nobody registered.
     pub open: bool,
     pub latency_ms: u64,
@@ -26,6 +30,7 @@ impl Config {
             windows: Windows::default(),
             gateway_token: None,
             forbidden: Vec::new(),
+            custom_headers: HashMap::new(),
             open,
             latency_ms: 0,
             stream_chunks: 4,
@@ -49,6 +54,7 @@ impl Config {
         if let Some(forbidden) = patch.forbidden {
             self.forbidden = forbidden.into_iter().filter(|text| !text.is_empty()).collect();
         }
+        set(&mut self.custom_headers, patch.custom_headers);
         set(&mut self.open, patch.open);
         set(&mut self.latency_ms, patch.latency_ms);
         set(&mut self.stream_chunks, patch.stream_chunks.map(|chunks| chunks.clamp(1, 100_000)));
@@ -63,6 +69,7 @@ impl Config {
             "day_ms": self.windows.day.length_ms,
             "gateway_token": self.gateway_token,
             "forbidden": self.forbidden,
+            "custom_headers": self.custom_headers,
             "open": self.open,
             "latency_ms": self.latency_ms,
             "stream_chunks": self.stream_chunks,
@@ -88,6 +95,7 @@ pub struct Patch {
     #[serde(default, deserialize_with = "present")]
     gateway_token: Option<Option<String>>,
     forbidden: Option<Vec<String>>,
+    custom_headers: Option<HashMap<String, String>>,
     open: Option<bool>,
     latency_ms: Option<u64>,
     stream_chunks: Option<usize>,

@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::answer::{Answer, Playback};
 use crate::config::Config;
 use crate::faults::Subject;
+use crate::hosts::Found;
 use crate::journal::{Entry, InFlight, Violation};
 use crate::keys::{Key, KeyState};
 use crate::providers::{self, Manners};
@@ -25,7 +26,7 @@ use crate::server::ConnectionHandle;
 use crate::simulator::{Simulator, fnv1a};
 use crate::time::now_ms;
 use crate::{
-    anthropic, audit, cases, gemini, hosts, objects, openai, other, rate_headers, sockets,
+    anthropic, audit, cases, gemini, hosts, objects, openai, other, rate_headers, routes, sockets,
 };
 
 /// How long a `slow` key takes when nothing else is said.
@@ -146,16 +147,9 @@ fn read(
     } else {
         request::parse_content(&parts.headers, &body)
     };
-    let (slug, rest) = match own_host.clone().flatten() {
+    let Found { slug, rest, account, queue } = match own_host.clone().flatten() {
         Some(found) => found,
-        None => (
-            path.map_or(
-                "",
-                |path| if socket { sockets::slug(path.provider) } else { path.provider },
-            )
-            .to_owned(),
-            path.map_or("", |path| path.rest).to_owned(),
-        ),
+        None => at_gateway(path, &parts.headers, socket),
     };
     let mut misrouted = match path {
         _ if own_host == Some(None) => {
@@ -208,8 +202,12 @@ fn read(
         if socket && !direct { sockets::key(provider, &parts.headers, &query) } else { None }
     };
     let key = found.and_then(|provider| {
-        of_socket(provider)
-            .unwrap_or_else(|| request::key(provider, compat, &rest, &parts.headers, &query))
+        of_socket(provider).unwrap_or_else(|| {
+            match config.custom_headers.get(&slug).filter(|_| !compat) {
+                Some(place) => request::key_in(place, &parts.headers),
+                None => request::key(provider, compat, &rest, &parts.headers, &query),
+            }
+        })
     });
     let mut call = Call {
         n: simulator.next_number(),
@@ -224,6 +222,8 @@ fn read(
         compat,
         direct,
         socket,
+        queue,
+        account,
         rest,
         key,
         model: None,
@@ -235,6 +235,24 @@ fn read(
         call.owner = known.map_or_else(|| text.clone(), |key| key.owner().to_owned());
     }
     (call, misrouted)
+}
+
+/// What the address of a request to the gateway means.
+fn at_gateway(
+    path: Option<request::GatewayPath<'_>>,
+    headers: &http::HeaderMap,
+    socket: bool,
+) -> Found {
+    let Some(path) = path else { return Found::default() };
+    let account = Some(path.account.to_owned());
+    // fal's requests may say where they go; its own client does so to a proxy.
+    let target = headers.get("x-fal-target-url").filter(|_| path.provider == "fal");
+    if let Some(target) = target {
+        let found = target.to_str().ok().and_then(hosts::of_url);
+        return found.filter(|found| found.slug == "fal").unwrap_or_default();
+    }
+    let slug = if socket { sockets::slug(path.provider) } else { path.provider };
+    Found { slug: slug.to_owned(), rest: path.rest.to_owned(), account, queue: false }
 }
 
 /// Notes down the request and all that is wrong with it, before anything else can happen to it.
@@ -337,6 +355,9 @@ fn provider_answer(
     state: KeyState,
 ) -> Answer {
     let usable = matches!(state, KeyState::Valid | KeyState::Slow);
+    if usable && let Some(refused) = routes::refusal(call) {
+        return refused;
+    }
     let mut standings = Standings::default();
     let refusal = if !usable {
         Some(Refusal::State(state))
@@ -437,6 +458,9 @@ fn success(call: &Call, config: &Config, simulator: &Simulator) -> Option<Answer
                 && !path.ends_with("embeddings")
             {
                 return Some(other::workers_ai(call));
+            }
+            if call.slug == "baseten" && rest.starts_with("model/") {
+                return Some(Answer::json(200, &json!({"output":call.json()})));
             }
             openai::answer(call, path, config, simulator).or_else(|| {
                 call.slug

@@ -17,6 +17,7 @@ static HOSTS: &[(&str, &str, &str, &str)] = &[
     ("api.replicate.com", "v1/", "replicate", ""),
     ("api.elevenlabs.io", "v1/", "elevenlabs", "v1/"),
     ("fal.run", "", "fal", ""),
+    ("queue.fal.run", "", "fal", ""),
     ("api.deepgram.com", "v1/", "deepgram", "v1/"),
     ("api.ideogram.ai", "", "ideogram", ""),
     ("api.cartesia.ai", "", "cartesia", ""),
@@ -25,15 +26,36 @@ static HOSTS: &[(&str, &str, &str, &str)] = &[
     ("inference.baseten.co", "v1/", "baseten", "v1/"),
 ];
 
-/// What a path below `/__host/` means: provider, and path as at the gateway. The outer `None`: it is not
-/// such a path; the inner one: there is no such host, or nothing at this path of it.
-pub fn find(path: &str) -> Option<Option<(String, String)>> {
+/// What a path of a host means.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    pub slug: String,
+    /// The path as at the gateway.
+    pub rest: String,
+    /// The account that the path names.
+    pub account: Option<String>,
+    /// The host is a queue's.
+    pub queue: bool,
+}
+
+/// What a path below `/__host/` means. The outer `None`: it is not such a path; the inner one: there is
+/// no such host, or nothing at this path of it.
+pub fn find(path: &str) -> Option<Option<Found>> {
     let (host, path) = path.strip_prefix("/__host/")?.split_once('/')?;
     Some(of_host(host, path))
 }
 
-fn of_host(host: &str, path: &str) -> Option<(String, String)> {
-    let found = |slug: &str, rest: String| Some((slug.to_owned(), rest));
+/// What an address that begins with `https://` means.
+pub fn of_url(url: &str) -> Option<Found> {
+    let (host, path) = url.strip_prefix("https://")?.split_once('/')?;
+    of_host(host, path.split('?').next().unwrap_or(path))
+}
+
+fn of_host(host: &str, path: &str) -> Option<Found> {
+    let found = |slug: &str, rest: String| {
+        let queue = host.starts_with("queue.");
+        Some(Found { slug: slug.to_owned(), rest, queue, ..Found::default() })
+    };
     for (known, start, slug, in_front) in HOSTS {
         if *known == host {
             return found(slug, format!("{in_front}{}", path.strip_prefix(start)?));
@@ -53,8 +75,26 @@ fn of_host(host: &str, path: &str) -> Option<(String, String)> {
         return found("aws-bedrock", format!("bedrock-runtime/{region}/{path}"));
     }
     if host == "api.cloudflare.com" {
-        let (_account, path) = path.strip_prefix("client/v4/accounts/")?.split_once("/ai/")?;
-        return found("workers-ai", path.strip_prefix("run/").unwrap_or(path).to_owned());
+        let (account, path) = path.strip_prefix("client/v4/accounts/")?.split_once("/ai/")?;
+        let rest = match path.strip_prefix("run/") {
+            Some(model) => model,
+            None => path.starts_with("v1/").then_some(path)?,
+        };
+        let mut found = found("workers-ai", rest.to_owned())?;
+        found.account = Some(account.to_owned());
+        return Some(found);
+    }
+    if host == "router.huggingface.co" {
+        return found("huggingface", path.strip_prefix("hf-inference/models/")?.to_owned());
+    }
+    if let Some(region) = host.strip_prefix("bedrock-mantle.") {
+        let region = region.strip_suffix(".api.aws")?;
+        return found("aws-bedrock", format!("bedrock-mantle/{region}/{path}"));
+    }
+    if let Some(model) =
+        host.strip_prefix("model-").and_then(|host| host.strip_suffix(".api.baseten.co"))
+    {
+        return found("baseten", format!("model/{model}/{path}"));
     }
     None
 }
@@ -67,6 +107,7 @@ mod tests {
     fn hosts_are_as_picky_as_the_real_ones() {
         let found = |path: &str| find(&format!("/__host/{path}")).flatten();
         let is = |slug: &str, rest: &str| Some((slug.to_owned(), rest.to_owned()));
+        let found = |path: &str| found(path).map(|found| (found.slug, found.rest));
         assert_eq!(found("api.openai.com/v1/chat/completions"), is("openai", "chat/completions"));
         assert_eq!(found("api.openai.com/chat/completions"), None);
         assert_eq!(found("api.openai.example/v1/chat/completions"), None);

@@ -27,7 +27,7 @@ impl Objects {
         lock(&self.owners).clear();
     }
 
-    fn put(&self, call: &Call, id: &str) {
+    pub fn put(&self, call: &Call, id: &str) {
         lock(&self.owners).insert((call.slug.clone(), id.to_owned()), call.owner.clone());
     }
 
@@ -39,7 +39,7 @@ impl Objects {
         lock(&self.owners).get(&(call.slug.clone(), id.to_owned())).cloned()
     }
 
-    fn is_visible(&self, call: &Call, id: &str) -> bool {
+    pub fn is_visible(&self, call: &Call, id: &str) -> bool {
         self.owner(call, id).is_some_and(|owner| owner == call.owner)
     }
 }

@@ -7,8 +7,6 @@ pub enum KeyPlace {
     Header(&'static str),
     /// This header, else `Authorization: Bearer`.
     HeaderOrBearer(&'static str),
-    /// Whatever is there: a custom provider's rules are its own.
-    Any,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +23,10 @@ pub enum ModelPlace {
     OrgModel,
     /// `models/{owner}/{name}/...`, else the body.
     OwnerName,
-    /// The whole path.
+    /// The whole path, but for a request's id in a queue.
     WholePath,
+    /// The segment behind the version.
+    BehindVersion,
     /// The path when it starts with `@`, else the body.
     AtPath,
     Query,
@@ -88,7 +88,7 @@ static PROVIDERS: &[Provider] = &[
     provider("huggingface", BEARER, ModelPlace::OrgModel, Manners::Other),
     provider("replicate", TOKEN, ModelPlace::OwnerName, Manners::Other),
     provider("fal", KeyPlace::Authorization(&["Key"]), ModelPlace::WholePath, Manners::Other),
-    provider("ideogram", KeyPlace::Header("api-key"), FIELD, Manners::Other),
+    provider("ideogram", KeyPlace::Header("api-key"), ModelPlace::BehindVersion, Manners::Other),
     provider(
         "cartesia",
         KeyPlace::Header("x-api-key"),
@@ -110,7 +110,8 @@ static PROVIDERS: &[Provider] = &[
     ),
 ];
 
-static CUSTOM: Provider = provider("custom", KeyPlace::Any, FIELD, Manners::OpenAi);
+/// Its key is elsewhere where the configuration says so.
+static CUSTOM: Provider = provider("custom", BEARER, FIELD, Manners::OpenAi);
 
 pub fn find(slug: &str) -> Option<&'static Provider> {
     PROVIDERS
@@ -175,7 +176,7 @@ mod tests {
     #[test]
     fn knows_slugs_and_custom_providers() {
         assert_eq!(find("elevenlabs").unwrap().key, KeyPlace::Header("xi-api-key"));
-        assert_eq!(find("custom-mine").unwrap().key, KeyPlace::Any);
+        assert_eq!(find("custom-mine").unwrap().key, BEARER);
         assert!(find("custom-").is_none());
         assert!(find("perplexity").is_none());
     }

@@ -10,7 +10,7 @@ use crate::keys::KeyState;
 use crate::quota::{Exceeded, Span};
 use crate::request::Call;
 use crate::time::{decimal_seconds, go_duration, now_ms, retry_after};
-use crate::{anthropic, cases, gemini, openai};
+use crate::{anthropic, cases, gemini, openai, routes};
 
 pub enum Refusal {
     State(KeyState),
@@ -216,10 +216,7 @@ fn bad_key(call: &Call, state: KeyState) -> Answer {
                 &json!({"detail":"Cannot access application with the provided credentials."}),
             ),
         },
-        "workers-ai" => Answer::json(
-            401,
-            &json!({"result":null,"success":false,"errors":[{"code":10_000,"message":"Authentication error"}],"messages":[]}),
-        ),
+        "workers-ai" => routes::cloudflare(401, 10_000, "Authentication error"),
         "aws-bedrock" if call.rest.starts_with("bedrock-mantle") => captured("bed-401-mantle"),
         "aws-bedrock" => captured(match state {
             Expired => "bed-403-expired",
@@ -227,6 +224,20 @@ fn bad_key(call: &Call, state: KeyState) -> Answer {
             _ => "bed-403-bearer",
         }),
         "cartesia" => Answer::text(401, "Unauthorized: Invalid API key.".to_owned()),
+        "ideogram" => Answer::json(401, &json!({"error":"Unauthorized: invalid API key"})),
+        "baseten" => match state {
+            NoCredit => Answer::json(
+                402,
+                &json!({"error":"Payment required. Check the billing of your workspace."}),
+            ),
+            _ => Answer::json(401, &json!({"error":"Invalid API key"})),
+        },
+        "parallel" => match state {
+            NoCredit => {
+                routes::parallel(call, 402, "Payment required: insufficient credit in account")
+            }
+            _ => routes::parallel(call, 401, "Unauthorized: invalid or missing credentials"),
+        },
         _ => match state {
             Invalid | Expired | Leaked | Valid | Slow | Drop | Bare401 | Bare403 => openai::error(
                 401,
@@ -355,6 +366,20 @@ fn over_quota(call: &Call, exceeded: &Exceeded) -> Answer {
                 429,
                 &json!({"result":null,"success":false,"errors":[error],"messages":[]}),
             )
+        }
+        "fal" => Answer::json(
+            429,
+            &json!({"detail":format!("Concurrent requests limit of {limit} reached for user. Wait for requests to finish, or ask for a higher limit.")}),
+        ),
+        "ideogram" | "baseten" => {
+            let mut answer = Answer::json(429, &json!({"error":"Rate limit exceeded"}));
+            answer.header("retry-after", wait);
+            answer
+        }
+        "parallel" => {
+            let mut answer = routes::parallel(call, 429, "Rate limit exceeded");
+            answer.header("retry-after", wait);
+            answer
         }
         "huggingface" => Answer::json(
             429,
@@ -557,6 +582,12 @@ fn no_route(call: &Call) -> Answer {
             &gemini::error(404, "NOT_FOUND", &format!("Path not found: {path}"), None),
         ),
         "anthropic" => anthropic::error(call, 404, "not_found_error", "Not Found"),
+        "aws-bedrock" | "replicate" | "fal" | "deepgram" | "cartesia" | "elevenlabs"
+        | "workers-ai" | "huggingface" | "ideogram" | "parallel" | "baseten"
+            if !call.compat =>
+        {
+            routes::no_path(call)
+        }
         _ => openai::error(
             404,
             &format!("Invalid URL ({method} /{path})"),

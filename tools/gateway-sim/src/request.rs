@@ -11,6 +11,7 @@ use crate::providers::{self, KeyPlace, ModelPlace, Provider};
 /// `/v1/{account}/{gateway}/{provider}/{rest}`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GatewayPath<'a> {
+    pub account: &'a str,
     pub gateway: &'a str,
     pub provider: &'a str,
     pub rest: &'a str,
@@ -18,9 +19,10 @@ pub struct GatewayPath<'a> {
 
 pub fn gateway_path(path: &str) -> Option<GatewayPath<'_>> {
     let mut parts = path.strip_prefix("/v1/")?.splitn(4, '/');
-    let _account = parts.next().filter(|account| !account.is_empty())?;
+    let account = parts.next().filter(|account| !account.is_empty())?;
     let gateway = parts.next().filter(|gateway| !gateway.is_empty())?;
     Some(GatewayPath {
+        account,
         gateway,
         provider: parts.next().unwrap_or_default(),
         rest: parts.next().unwrap_or_default().trim_start_matches('/'),
@@ -53,6 +55,10 @@ pub struct Call {
     pub direct: bool,
     /// A handshake of a WebSocket.
     pub socket: bool,
+    /// It is for fal's queue.
+    pub queue: bool,
+    /// The account in the address; a provider's own host may have none.
+    pub account: Option<String>,
     pub rest: String,
     pub key: Option<String>,
     /// As the provider knows it, without any prefix.
@@ -96,6 +102,8 @@ impl Call {
             "google-vertex-ai" => {
                 segments.find(|segment| *segment == "projects").and(segments.next())
             }
+            "aws-bedrock" => segments.nth(1),
+            "workers-ai" => self.account.as_deref(),
             _ => None,
         }
     }
@@ -159,6 +167,11 @@ pub fn key(
     let bearer = KeyPlace::Authorization(&["Bearer"]);
     let openai_layer = provider.slug == "google-ai-studio" && gemini_openai_path(rest).is_some();
     let place = if compat || openai_layer { bearer } else { provider.key };
+    // What OpenAI's clients ask Parallel for, they ask in their way.
+    let place = match provider.slug {
+        "parallel" if rest == "chat/completions" => KeyPlace::HeaderOrBearer("x-api-key"),
+        _ => place,
+    };
     let found = key_at(place, headers);
     if provider.slug == "google-vertex-ai" {
         return found.map(|key| service_account(&key, rest).unwrap_or(key));
@@ -195,13 +208,18 @@ fn key_at(place: KeyPlace, headers: &HeaderMap) -> Option<String> {
             let known = schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme));
             Some(key.trim()).filter(|key| known && !key.is_empty()).map(str::to_owned)
         }
-        KeyPlace::Any => key_at(KeyPlace::Authorization(&["Bearer", "Token", "Key"]), headers)
-            .or_else(|| {
-                ["x-api-key", "api-key", "x-goog-api-key", "xi-api-key"]
-                    .into_iter()
-                    .find_map(|name| key_at(KeyPlace::Header(name), headers))
-            }),
     }
+}
+
+/// The key in a header that is written as `name` or `name: Scheme`: that of a custom provider.
+pub fn key_in(place: &str, headers: &HeaderMap) -> Option<String> {
+    let (name, scheme) = place.split_once(':').unwrap_or((place, ""));
+    let value = headers.get(name.trim())?.to_str().ok()?;
+    let key = match scheme.trim() {
+        "" => value,
+        scheme => value.strip_prefix(scheme)?.strip_prefix(' ')?,
+    };
+    Some(key).filter(|key| !key.is_empty() && !key.contains(' ')).map(str::to_owned)
 }
 
 /// The model of a request, where this provider has it.
@@ -252,7 +270,15 @@ pub fn model(call: &Call) -> Option<String> {
             });
             in_path.or_else(|| body(&["version"]))
         }
-        ModelPlace::WholePath => Some(decode(rest)).filter(|path| !path.is_empty()),
+        ModelPlace::WholePath => {
+            let app = rest.split("/requests/").next().unwrap_or(rest);
+            Some(decode(app)).filter(|path| !path.is_empty())
+        }
+        ModelPlace::BehindVersion => rest
+            .strip_prefix("v1/")
+            .and_then(|rest| rest.split('/').next())
+            .map(decode)
+            .or_else(|| call.json()["image_request"]["model"].as_str().map(str::to_owned)),
         ModelPlace::AtPath => {
             let in_path = decode(rest);
             if in_path.starts_with('@') { Some(in_path) } else { body(&["model"]) }
@@ -323,6 +349,8 @@ mod tests {
             compat: false,
             direct: false,
             socket: false,
+            queue: false,
+            account: None,
             rest: rest.to_owned(),
             key: None,
             model: None,

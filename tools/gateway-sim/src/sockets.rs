@@ -82,13 +82,42 @@ pub fn refusal(call: &Call) -> Option<Answer> {
             Some("model"),
             Some("missing_model"),
         )),
-        "google-ai-studio" if call.rest.is_empty() == call.direct => {
+        "google-ai-studio"
+            if call.rest.is_empty() == call.direct
+                || call.direct
+                    && !call.rest.ends_with(".GenerativeService.BidiGenerateContent") =>
+        {
             Some(Answer::json(404, &gemini::error(404, "NOT_FOUND", "No such socket.", None)))
+        }
+        "elevenlabs" if !is_elevenlabs(&call.rest, call.direct) => {
+            Some(Answer::json(404, &serde_json::json!({"detail":"Not Found"})))
+        }
+        "deepgram"
+            if !["", "v1/listen", "v2/listen", "v1/speak", "v1/agent/converse"]
+                [usize::from(call.direct)..]
+                .contains(&call.rest.trim_end_matches('/')) =>
+        {
+            Some(crate::routes::no_path(call))
+        }
+        "cartesia" if call.rest != if call.direct { "tts/websocket" } else { "" } => {
+            Some(crate::routes::no_path(call))
         }
         "cartesia" if call.query("cartesia_version").is_none() => {
             Some(Answer::text(400, "cartesia_version is required".to_owned()))
         }
         _ => None,
+    }
+}
+
+/// At the gateway, the agents' socket is the segment itself.
+fn is_elevenlabs(path: &str, direct: bool) -> bool {
+    let segments: Vec<&str> = path.split('/').collect();
+    match segments.as_slice() {
+        [""] => !direct,
+        ["v1", "convai", "conversation"] => direct,
+        ["v1", "text-to-speech", _, "stream-input" | "multi-stream-input"]
+        | ["v1", "speech-to-text", "realtime"] => true,
+        _ => false,
     }
 }
 
