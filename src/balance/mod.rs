@@ -6,6 +6,7 @@
 //! | file | answers |
 //! |---|---|
 //! | [`provider`] | what is particular to a provider? one table |
+//! | [`custom`] | in which header does a custom provider read its key? |
 //! | [`route`] | which provider and path does this request mean? |
 //! | [`model`] | which model does it ask for? |
 //! | [`resolve`] | whose model is that? |
@@ -45,6 +46,7 @@ pub mod affinity;
 pub mod catalogue;
 pub mod classify;
 pub mod clock;
+pub mod custom;
 pub mod dialect;
 pub mod direct;
 pub mod error;

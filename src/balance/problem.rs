@@ -30,6 +30,19 @@ impl Problem {
         self
     }
 
+    /// Whether everybody may be told: it says nothing of tokens and addresses.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        matches!(
+            self.code,
+            "not_a_number"
+                | "not_on_or_off"
+                | "not_one_of_two"
+                | "not_an_affinity"
+                | "custom_header"
+        )
+    }
+
     /// As the admin API shows it.
     #[must_use]
     pub fn to_json(&self) -> Value {

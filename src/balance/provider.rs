@@ -567,7 +567,9 @@ pub static ANTHROPIC_CLIENTS: Provider = Provider {
 
 /// A provider that the account's owner defined. Nothing is known of it, so: OpenAI's ways, and
 /// Gemini's for a path that can be nothing else.
-static CUSTOM_PROVIDER: Provider = Provider {
+static CUSTOM_PROVIDER: Provider = CUSTOM_ROW;
+
+const CUSTOM_ROW: Provider = Provider {
     slug: CUSTOM_PREFIX,
     name: "custom provider",
     model_in: &[
@@ -658,6 +660,11 @@ pub fn find(slug: &str) -> Option<&'static Provider> {
     is_custom(slug).then_some(&CUSTOM_PROVIDER)
 }
 
+/// The row of a custom provider that reads its key elsewhere than most: see [`super::custom`].
+pub const fn custom_with(key_header: KeyHeader) -> Provider {
+    Provider { key_header, ..CUSTOM_ROW }
+}
+
 /// Every provider with a segment of its own; without `compat` and the custom ones.
 pub fn all() -> &'static [Provider] {
     PROVIDERS
@@ -671,7 +678,7 @@ pub fn is_slug(slug: &str) -> bool {
 }
 
 /// Whether `slug` is `custom-` and a name of lower-case letters, digits and hyphens.
-fn is_custom(slug: &str) -> bool {
+pub fn is_custom(slug: &str) -> bool {
     slug.len() <= MAX_SLUG_LEN
         && slug.strip_prefix(CUSTOM_PREFIX).is_some_and(|name| {
             !name.is_empty()

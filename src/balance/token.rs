@@ -41,6 +41,21 @@ pub fn headers_of(provider: &Provider) -> impl Iterator<Item = &'static str> {
     std::iter::once(own).chain(TOKEN_HEADERS.iter().copied().filter(move |name| *name != own))
 }
 
+/// The token in a header of a request to that provider, which may have a scheme of its own there.
+pub fn in_header<'a>(provider: &Provider, name: &str, value: &'a str) -> &'a str {
+    let own = provider.key_header;
+    let rest = || {
+        let value = value.trim();
+        let (scheme, rest) = value.split_at_checked(own.scheme.len())?;
+        scheme.eq_ignore_ascii_case(own.scheme).then_some(rest.trim())
+    };
+    if own.name == name && !own.scheme.is_empty() {
+        rest().unwrap_or_else(|| from_header(name, value))
+    } else {
+        from_header(name, value)
+    }
+}
+
 /// The token in a header's value: without the scheme, whatever its case. Empty when there is none.
 pub fn from_header<'a>(_name: &str, value: &'a str) -> &'a str {
     let value = value.trim();

@@ -7,20 +7,21 @@ use worker::Env;
 use worker::js_sys::{Function, JsString, Promise, Reflect};
 use worker::wasm_bindgen::{JsCast, JsValue};
 
-use super::pool;
 use super::task::{apart, settled};
+use super::{log, pool};
 use crate::balance::SECOND;
 use crate::balance::affinity::Mode;
 use crate::balance::error::Refusal;
 use crate::balance::health::{DEFAULT_CONSECUTIVE_429_THRESHOLD, Policy};
 use crate::balance::isolate::{DEFAULT_REFRESH_SECONDS, DEFAULT_WORKING_SET, Limits};
 use crate::balance::problem::Problem;
+use crate::balance::provider::Provider;
 use crate::balance::retry::DEFAULT_MAX_ATTEMPTS;
 use crate::balance::route::ApiRoute;
 use crate::balance::token::{self, Scope, Token, Tokens};
 use crate::balance::usage::DEFAULT_INTERVAL;
 use crate::balance::webhook::Webhook;
-use crate::balance::{direct, gateway};
+use crate::balance::{custom, direct, gateway};
 
 /// `USAGE_FLUSH_SECONDS` when it is not set.
 #[expect(clippy::cast_possible_truncation, reason = "60")]
@@ -48,6 +49,8 @@ pub struct Settings {
     pub check_streams: bool,
     /// `RETRY_EMPTY`: ask again when Gemini answers nothing.
     pub retry_empty: bool,
+    /// `CUSTOM_HEADERS`: custom providers that read their key elsewhere than most.
+    custom: Vec<(String, &'static Provider)>,
     /// How verdicts change keys.
     pub policy: Policy,
     /// `SESSION_SECRET`: goes into the signature of sessions.
@@ -82,6 +85,16 @@ thread_local! {
 /// Whether this deployment sends to providers' own addresses; known once settings are loaded.
 pub fn is_direct() -> bool {
     SETTINGS.with_borrow(|settings| settings.as_ref().is_some_and(|settings| settings.is_direct()))
+}
+
+/// Whether some custom provider reads its key in a header of this name: a client's token may be there,
+/// and goes on to nobody.
+pub fn is_custom_header(name: &str) -> bool {
+    SETTINGS.with_borrow(|settings| {
+        settings.as_ref().is_some_and(|settings| {
+            settings.custom.iter().any(|(_, row)| row.key_header.name == name)
+        })
+    })
 }
 
 impl Settings {
@@ -158,6 +171,8 @@ impl Settings {
             text("AI_GATEWAY").as_deref(),
         );
         problems.extend(gateway.as_ref().err().map(|why| Problem::new("gateway", why.clone())));
+        let (custom, wrong) = custom::parse(&text("CUSTOM_HEADERS").unwrap_or_default());
+        problems.extend(wrong);
         let sealing_key = |name| text(name).unwrap_or_default();
         let (current, old) = (sealing_key("ENCRYPTION_KEY"), sealing_key("ENCRYPTION_KEY_OLD"));
         problems.extend(super::sealing::configure(&current, &old));
@@ -171,6 +186,9 @@ impl Settings {
                 .inspect_err(|why| problems.push(Problem::new("webhook", why.clone())))
                 .ok()
         });
+        for problem in &problems {
+            log::trouble("setting", &problem.message);
+        }
         Self {
             tokens,
             gateway,
@@ -191,6 +209,7 @@ impl Settings {
             affinity: affinity.unwrap_or_default(),
             check_streams,
             retry_empty,
+            custom,
             policy: Policy { consecutive_429_threshold: threshold },
             problems,
         }
@@ -202,6 +221,12 @@ impl Settings {
     /// When it is not: a refusal that says what to set.
     pub async fn reachable(&self, env: &Env) -> Result<(), Refusal> {
         if self.is_direct() { Ok(()) } else { self.gateway_base(env).await.map(|_| ()) }
+    }
+
+    /// The row of a custom provider with a header of its own in `CUSTOM_HEADERS`.
+    #[must_use]
+    pub fn custom(&self, slug: &str) -> Option<&'static Provider> {
+        self.custom.iter().find(|(known, _)| known == slug).map(|(_, row)| *row)
     }
 
     /// Whether requests go to the providers without an AI Gateway between.

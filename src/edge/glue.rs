@@ -50,7 +50,9 @@ const READ: u32 = 2;
 #[must_use]
 pub fn kind_of_header(name: &str) -> u32 {
     // What clients may tell the gateway is nothing for providers.
-    let forwards = provider::forwards(name) && !(name.starts_with("cf-") && env::is_direct());
+    let forwards = provider::forwards(name)
+        && !(name.starts_with("cf-") && env::is_direct())
+        && !env::is_custom_header(name);
     let forwarded = if forwards { FORWARDED } else { 0 };
     let read = if inbound::reads(name) { READ } else { 0 };
     forwarded | read

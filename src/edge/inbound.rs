@@ -4,8 +4,8 @@ use worker::js_sys::{ArrayBuffer, Uint8Array};
 use worker::wasm_bindgen::JsCast;
 use worker::web_sys::Request;
 
-use super::glue;
 use super::task::Settled;
+use super::{env, glue};
 use crate::balance::affinity::{self, Mode};
 use crate::balance::error::Refusal;
 use crate::balance::key::EVERY_MODEL;
@@ -44,6 +44,7 @@ pub const PROTOCOLS: &str = "sec-websocket-protocol";
 pub fn reads(name: &str) -> bool {
     READ.contains(&name)
         || token::TOKEN_HEADERS.contains(&name)
+        || env::is_custom_header(name)
         || affinity::HEADERS.contains(&name)
         || provider::all().iter().any(|row| {
             row.key_header.name == name
@@ -116,7 +117,7 @@ pub fn token_of<'t>(
 /// All that a request presents as a token.
 pub fn presented<'s>(said: &'s Said, api: &'s ApiRoute) -> impl Iterator<Item = &'s str> {
     let in_headers = token::headers_of(api.row)
-        .filter_map(|name| Some(token::from_header(name, said.header(name)?)));
+        .filter_map(|name| Some(token::in_header(api.row, name, said.header(name)?)));
     let in_protocols = said.header(PROTOCOLS).and_then(|list| token::from_subprotocols(list).0);
     in_headers.chain(api.query_token.as_deref()).chain(in_protocols)
 }
@@ -180,7 +181,6 @@ pub struct Asked {
     watched: Watched,
 }
 
-/// Finds the model.
 impl Asked {
     /// The stored objects that the request names, and whether its address names the first of them.
     #[must_use]
@@ -207,6 +207,7 @@ fn kinds_of(api: &ApiRoute) -> &'static Objects {
     }
 }
 
+/// Finds the model.
 ///
 /// # Errors
 /// When it cannot be told though it must be.
@@ -270,8 +271,8 @@ pub fn permit(
     model: Option<String>,
     asked: Asked,
 ) -> Result<Target, Refusal> {
-    let Asked { further, watched, .. } = asked;
     let (objects, about_object) = asked.objects(api);
+    let Asked { further, watched, .. } = asked;
     let bad = |error: ModelError| Refusal::bad_request(error.to_string());
     let model = model.map(|model| model::clean(&model)).transpose().map_err(bad)?;
     if !token.allows_provider(&slug) {

@@ -38,6 +38,7 @@ pub async fn proxy(
     ctx: &Rc<Context>,
 ) -> Response {
     inbound::recognise(said, &mut api);
+    api.row = settings.custom(&api.provider).unwrap_or(api.row);
     let asker = Asker { settings, store: &store, env, ctx, host: said.host() };
     if api.is_model_list(said.method()) {
         return apart(catalogue::answer(request, said, &api, &asker)).await;

@@ -81,6 +81,7 @@ export const en = {
   problems: {
     not_a_number: (v: Values) => `${text(v.name)} is not a whole number; ${text(v.used)} is used instead.`,
     not_on_or_off: (v: Values) => `${text(v.name)} must be "on" or "off"; "off" is used.`,
+    custom_header: (v: Values) => `Entry ${text(v.entry)} of CUSTOM_HEADERS is left out. One looks like custom-acme=x-api-key or custom-acme=authorization: Token.`,
     token_ignored: (v: Values) => `Entry ${text(v.entry)} of AUTH_KEY is ignored: it cannot be read.`,
     token_short: (v: Values) => `Entry ${text(v.entry)} of AUTH_KEY is short and can be guessed. Use a long random one.`,
     token_scope_unknown: (v: Values) => `The scope of entry ${text(v.entry)} of AUTH_KEY names a provider that is not known.`,
@@ -185,7 +186,7 @@ export const en = {
     verdicts: { cool: 'cooled', reject: 'blocked', restore: 'restored', delete: 'deleted', disable: 'disabled', undo: 'taken back', reveal: 'revealed', export: 'exported', egress: 'refused for the place', gateway: 'gateway error', success: 'succeeded', caller: 'request at fault', transient: 'provider trouble', add: 'added', enable: 'enabled' },
     sentences: { put_back_for_a_try: 'Put back into the pool for one try.', cannot_be_sent: 'It has characters that cannot be sent in a header.' },
     codes: {
-      keys_exhausted: 'every key exhausted', no_keys: 'no keys', bad_request: 'bad request', token_out_of_scope: 'outside the token’s scope', token_unknown: 'unknown token', token_expired: 'expired token', upstream_unreachable: 'provider not reached', upstream_timeout: 'no answer in time', gateway_misconfigured: 'gateway not set up', gateway_limited: 'gateway limit', store_unavailable: 'D1 did not answer', internal_error: 'internal error',
+      keys_exhausted: 'every key exhausted', no_keys: 'no keys', bad_request: 'bad request', token_out_of_scope: 'outside the token’s scope', token_unknown: 'unknown token', token_expired: 'expired token', upstream_unreachable: 'provider not reached', gateway_misconfigured: 'gateway not set up', gateway_limited: 'gateway limit', store_unavailable: 'D1 did not answer', internal_error: 'internal error',
     },
   },
 

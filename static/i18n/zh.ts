@@ -74,6 +74,7 @@ export const zh: Words = {
 
   problems: {
     not_a_number: (v) => `${text(v.name)} 不是整数，改用 ${text(v.used)}。`,
+    custom_header: (v) => `CUSTOM_HEADERS 的第 ${text(v.entry)} 项被忽略。正确的写法如 custom-acme=x-api-key 或 custom-acme=authorization: Token。`,
     not_on_or_off: (v) => `${text(v.name)} 必须是 "on" 或 "off"，现按 "off" 处理。`,
     token_ignored: (v) => `AUTH_KEY 的第 ${text(v.entry)} 项无法识别，已忽略。`,
     token_short: (v) => `AUTH_KEY 的第 ${text(v.entry)} 项太短，容易被猜到，请换成长的随机令牌。`,
@@ -177,7 +178,7 @@ export const zh: Words = {
     verdicts: { cool: '进入冷却', reject: '被封禁', restore: '已恢复', delete: '已删除', disable: '已停用', undo: '已撤销', reveal: '已显示', export: '已导出', egress: '因地区被拒绝', gateway: '网关错误', success: '成功', caller: '请求本身有误', transient: '提供商故障', add: '已添加', enable: '已启用' },
     sentences: { put_back_for_a_try: '放回密钥池试用一次。', cannot_be_sent: '含有无法放入请求头的字符。' },
     codes: {
-      keys_exhausted: '密钥全部耗尽', no_keys: '没有密钥', bad_request: '请求有误', token_out_of_scope: '超出令牌范围', token_unknown: '未知令牌', token_expired: '令牌已过期', upstream_unreachable: '无法连接提供商', upstream_timeout: '超时未响应', gateway_misconfigured: '网关未设置好', gateway_limited: '网关限制', store_unavailable: 'D1 没有响应', internal_error: '内部错误',
+      keys_exhausted: '密钥全部耗尽', no_keys: '没有密钥', bad_request: '请求有误', token_out_of_scope: '超出令牌范围', token_unknown: '未知令牌', token_expired: '令牌已过期', upstream_unreachable: '无法连接提供商', gateway_misconfigured: '网关未设置好', gateway_limited: '网关限制', store_unavailable: 'D1 没有响应', internal_error: '内部错误',
     },
   },
 

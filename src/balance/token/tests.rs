@@ -211,6 +211,19 @@ fn tokens_in_headers() {
     ] {
         assert_eq!(from_header("authorization", value), expected, "{value}");
     }
+    let key_header = provider::KeyHeader { name: "x-key", scheme: "Acme-Key " };
+    let custom = provider::custom_with(key_header);
+    for (name, value, expected) in [
+        ("x-key", "Acme-Key abc", "abc"),
+        ("x-key", " acme-key  abc", "abc"),
+        ("x-key", "abc", "abc"),
+        ("x-key", "Bearer abc", "abc"),
+        ("x-key", "Acme-Key", "Acme-Key"),
+        ("x-key", "é", "é"),
+        ("authorization", "Acme-Key abc", "Acme-Key abc"),
+    ] {
+        assert_eq!(in_header(&custom, name, value), expected, "{name}: {value}");
+    }
     let headers = |slug| headers_of(provider::find(slug).unwrap()).collect::<Vec<_>>();
     assert_eq!(headers("openai"), TOKEN_HEADERS);
     assert_eq!(headers("elevenlabs")[..2], ["xi-api-key", "authorization"]);

@@ -207,6 +207,12 @@ pub async fn health(env: &Env) -> Response {
         Ok(()) => {
             let mut health =
                 json!({ "ok": true, "d1": true, "version": VERSION, "deployment": deployment });
+            let settings = Settings::load(env);
+            let problems = settings.problems.iter().filter(|problem| problem.is_public());
+            let problems: Vec<_> = problems.map(|problem| &problem.message).collect();
+            if let Some(health) = health.as_object_mut().filter(|_| !problems.is_empty()) {
+                health.insert("problems".to_owned(), json!(problems));
+            }
             let locked = store.locked_keys().await.unwrap_or_default();
             if let Some(health) = health.as_object_mut().filter(|_| locked > 0) {
                 health.insert("locked_keys".to_owned(), json!(locked));
