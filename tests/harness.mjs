@@ -435,13 +435,16 @@ export class World {
   }
 
   /** What the Worker sends to a provider's own host. */
-  asProvider(request) {
+  async asProvider(request) {
     const { protocol, host, pathname, search } = new URL(request.url);
     assert.equal(protocol, 'https:', request.url);
     const { method, headers, body } = request;
-    // A socket is asked for without a body, and there the client is another one.
-    const init = headers.get('upgrade') ? { method, headers } : { method, headers, body, duplex: 'half', redirect: 'manual' };
-    return fetchFor(`${this.sim.address}/__host/${host}${pathname}${search}`, init);
+    const address = `${this.sim.address}/__host/${host}${pathname}${search}`;
+    if (!headers.get('upgrade')) return fetchFor(address, { method, headers, body, duplex: 'half', redirect: 'manual' });
+    const answer = await fetchFor(address, { method, headers });
+    // Nobody listens any more to a connection on which a socket was asked for in vain.
+    if (answer.status !== 101) answer.headers.set('connection', 'close');
+    return answer;
   }
 
   options() {
