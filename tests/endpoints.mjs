@@ -80,6 +80,7 @@ export const ENDPOINTS = [
   ['huggingface', 'POST', 'bigcode/starcoder', 'a model', { json: { inputs: 'hi' } }],
   ['replicate', 'POST', 'models/black-forest-labs/flux-schnell/predictions', 'a prediction', { json: { input: { prompt: 'a cat' } } }],
   ['fal', 'POST', 'fal-ai/flux/dev', 'a picture', { json: { prompt: 'a cat' } }],
+  ['fal', 'POST', 'queue.fal.run/fal-ai/flux/dev', 'a picture, by way of the queue', { json: { prompt: 'a cat' } }],
   ['ideogram', 'POST', 'v1/ideogram-v3/generate', 'a picture', { json: { prompt: 'a cat' } }],
   ['elevenlabs', 'POST', 'v1/text-to-speech/voice1?output_format=mp3_44100_128', 'speech', { json: { text: 'hi', model_id: 'eleven_multilingual_v2' } }],
   ['cartesia', 'POST', 'tts/bytes', 'speech', { headers: { 'cartesia-version': '2024-06-10' }, json: { model_id: 'sonic-2', transcript: 'hi' } }],

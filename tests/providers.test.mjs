@@ -289,6 +289,75 @@ for (const [provider, { key: header, model, cools = model, quota = { rpm: 0 }, h
   });
 }
 
+describe('fal’s queue', () => {
+  const app = 'fal-ai/flux/dev';
+  const base = 'https://queue.fal.run';
+  // As fal's own client asks a proxy, and as an address of its own.
+  const ways = {
+    'the address in a header': (url, init = {}) => ['/api/fal/proxy', { ...init, headers: { 'x-fal-target-url': url } }],
+    'an address of ours': (url, init = {}) => [`/api/fal/${url.slice('https://'.length)}`, init],
+  };
+
+  for (const isolate of ['main', 'direct']) {
+    for (const [way, made] of Object.entries(ways)) {
+      test(`${way}: a request stays on the key that put it there (${isolate})`, async () => {
+        const keys = await world.keys('fal', 4);
+        const call = async (url, init, by = isolate) => {
+          const answer = await world[by].send(...made(url, init));
+          return { status: answer.status, json: await answer.json(), seen: await world.sim.last() };
+        };
+        const put = await call(`${base}/${app}?fal_webhook=x`, { json: { prompt: 'a cat' } });
+        assert.equal(put.status, 200, JSON.stringify(put.json));
+        assert.equal(put.json.status, 'IN_QUEUE');
+        assert.equal(put.seen.model, app);
+        assert.equal(put.seen.headers.authorization, `Key ${put.seen.key}`);
+        assert.ok(keys.includes(put.seen.key));
+        if (isolate === 'main') {
+          assert.deepEqual([put.seen.path, put.seen.headers['x-fal-target-url']], ['/v1/account/one-balance/fal', `${base}/${app}?fal_webhook=x`]);
+        } else {
+          assert.deepEqual([put.seen.path, put.seen.query, put.seen.headers['x-fal-target-url']], [`/__host/queue.fal.run/${app}`, 'fal_webhook=x', undefined]);
+        }
+        await eventually(async () => (await world.query('SELECT * FROM objects')).length === 1);
+        const { request_id: id, status_url: status, response_url: response, cancel_url: cancel } = put.json;
+        for (const by of [isolate, isolate, isolate === 'main' ? 'direct' : 'main']) {
+          for (const [url, init, wanted] of [[`${status}?logs=1`, {}, 200], [response, {}, 200], [cancel, { method: 'PUT' }, 202]]) {
+            const used = await call(url, init, by);
+            assert.equal(used.status, wanted, `${by}: ${url}: ${JSON.stringify(used.json)}`);
+            assert.equal(used.seen.key, put.seen.key, `${by}: ${url}`);
+          }
+        }
+        assert.equal((await call(`${base}/fal-ai/flux/requests/${id.replace(/.$/, 'x')}/status`)).status, 404, 'nobody’s');
+      });
+    }
+
+    test(`over its quota: the next key puts the request there (${isolate})`, async () => {
+      const [limited] = await world.keys('fal', [{ rpm: 0 }, {}]);
+      for (let turn = 0; turn < 2; turn += 1) assert.equal((await world[isolate].send(...ways['the address in a header'](`${base}/${app}`, { json: { prompt: 'a cat' } }))).status, 200);
+      await eventually(async () => (await world.main.find(limited)).coolings.some(({ model }) => model === app));
+    });
+  }
+
+  test('what is run at once may be named in the header, too', async () => {
+    await world.keys('fal', 1);
+    const answer = await world.main.send(...ways['the address in a header'](`https://fal.run/${app}`, { json: { prompt: 'a cat' } }));
+    assert.equal(answer.status, 200, await answer.text());
+    const { path, headers } = await world.sim.last();
+    assert.equal(path, `/v1/account/one-balance/fal/${app}`);
+    assert.equal(headers['x-fal-target-url'], undefined);
+  });
+
+  test('no other address is: the key goes nowhere', async () => {
+    await world.keys('fal', 1);
+    for (const url of ['https://evil.example/a/b', 'http://queue.fal.run/a/b', 'https://queue.fal.run.evil.example/a/b', 'https://queue.fal.run@evil.example/a/b', 'https://queue.fal.run/../x', 'queue.fal.run/a/b']) {
+      for (const isolate of ['main', 'direct']) {
+        const answer = await world[isolate].send(...ways['the address in a header'](url, { json: { prompt: 'a cat' } }));
+        assert.equal(answer.status, 400, url);
+      }
+    }
+    assert.equal(await world.sim.count(), 0);
+  });
+});
+
 test('Parallel’s chat in OpenAI’s way: a bearer token, with and without the version', async () => {
   const [key] = await world.keys('parallel', 1);
   for (const path of ['chat/completions', 'v1/chat/completions']) {

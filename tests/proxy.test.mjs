@@ -185,9 +185,8 @@ describe('what must not arrive', () => {
   });
 
   test('headers that would lead the key elsewhere, or act for another account, stay here', async () => {
-    await world.keys('fal', 1);
-    await world.main.api('fal/fal-ai/flux/dev', {
-      json: { prompt: 'x' },
+    await world.keys('openai', 1);
+    await world.main.ask('openai', 'gpt-5-mini', {
       headers: {
         'x-fal-target-url': 'https://evil.example/',
         'x-http-method-override': 'DELETE',

@@ -24,6 +24,10 @@ pub fn url(
 }
 
 fn address(row: &Provider, path: &str, account: Option<&str>) -> Option<String> {
+    let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+    if row.hosts.contains(&first) {
+        return Some(format!("https://{path}"));
+    }
     if let Some(base) = row.direct_base {
         // At the gateway some are written with and without the version that the base has.
         let version = base.rsplit('/').next().filter(|last| last.starts_with('v'));
@@ -32,7 +36,6 @@ fn address(row: &Provider, path: &str, account: Option<&str>) -> Option<String> 
             .unwrap_or(path);
         return Some(if path.is_empty() { base.to_owned() } else { format!("{base}/{path}") });
     }
-    let (first, rest) = path.split_once('/').unwrap_or((path, ""));
     match row.slug {
         "azure-openai" => {
             let resource = name(first)?;
@@ -127,6 +130,8 @@ mod tests {
             ("replicate/predictions", "https://api.replicate.com/v1/predictions"),
             ("elevenlabs/v1/voices", "https://api.elevenlabs.io/v1/voices"),
             ("fal/fal-ai/flux/dev", "https://fal.run/fal-ai/flux/dev"),
+            ("fal/queue.fal.run/fal-ai/flux/dev", "https://queue.fal.run/fal-ai/flux/dev"),
+            ("fal/queue.fal.run.evil.example/x", "https://fal.run/queue.fal.run.evil.example/x"),
             (
                 "azure-openai/mine/gpt/chat/completions?api-version=1",
                 "https://mine.openai.azure.com/openai/deployments/gpt/chat/completions?api-version=1",

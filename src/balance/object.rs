@@ -446,6 +446,27 @@ static PARALLEL: Objects = Objects {
     ..NONE
 };
 
+/// In its queue. An application may have paths of its own, up to four segments deep.
+static FAL: Objects = Objects {
+    others: &[
+        ("POST", "queue.fal.run/*/*", made(REQUEST, MONTH)),
+        ("POST", "queue.fal.run/*/*/*", made(REQUEST, MONTH)),
+        ("POST", "queue.fal.run/*/*/*/*", made(REQUEST, MONTH)),
+        ("POST", "queue.fal.run/*/*/*/*/*", made(REQUEST, MONTH)),
+        ("POST", "queue.fal.run/*/*/*/*/*/*", made(REQUEST, MONTH)),
+    ],
+    named: &[
+        "queue.fal.run/*/*/requests/{}",
+        "queue.fal.run/*/*/*/requests/{}",
+        "queue.fal.run/*/*/*/*/requests/{}",
+        "queue.fal.run/*/*/*/*/*/requests/{}",
+        "queue.fal.run/*/*/*/*/*/*/requests/{}",
+    ],
+    ..NONE
+};
+
+const REQUEST: &[Field] = &[top("request_id")];
+
 static BEDROCK: Objects =
     Objects { families: &[family_by("async-invoke", &[top("invocationArn")], MONTH)], ..NONE };
 
@@ -465,9 +486,9 @@ pub fn of(slug: &str) -> &'static Objects {
         "perplexity-ai" => &PERPLEXITY,
         "parallel" => &PARALLEL,
         "aws-bedrock" => &BEDROCK,
+        "fal" => &FAL,
         "azure-openai" => &AZURE,
-        // A queue of its own, at an address that the gateway does not reach.
-        "fal" | "deepgram" | "huggingface" | "ideogram" | "workers-ai" => &NO_OBJECTS,
+        "deepgram" | "huggingface" | "ideogram" | "workers-ai" => &NO_OBJECTS,
         _ => &OPENAI,
     }
 }
@@ -738,6 +759,10 @@ mod tests {
             ),
             ("replicate", "predictions/abcdef/cancel", Some("abcdef")),
             ("replicate", "models/o/n/predictions", None),
+            ("fal", "queue.fal.run/fal-ai/flux/requests/0123-45/status", Some("0123-45")),
+            ("fal", "queue.fal.run/fal-ai/kling/v1/pro/requests/0123-45", Some("0123-45")),
+            ("fal", "queue.fal.run/fal-ai/flux/dev", None),
+            ("fal", "fal-ai/flux/requests/0123-45/status", None),
             ("elevenlabs", "v1/text-to-speech/voice1/stream", Some("voice1")),
             ("elevenlabs", "v1/voices/add", None),
             ("elevenlabs", "v1/voices/voice1/edit", Some("voice1")),
@@ -860,6 +885,15 @@ mod tests {
                 Some("resp_1"),
             ),
             ("openai", "POST", "responses", Some(false), r#"{"id":"resp_1"}"#, None),
+            (
+                "fal",
+                "POST",
+                "queue.fal.run/fal-ai/flux/dev",
+                None,
+                r#"{"status":"IN_QUEUE","request_id":"0123-45"}"#,
+                Some("0123-45"),
+            ),
+            ("fal", "POST", "fal-ai/flux/dev", None, r#"{"request_id":"0123-45"}"#, None),
             ("openai", "POST", "chat/completions", None, r#"{"id":"chatcmpl-1"}"#, None),
             (
                 "openai",

@@ -107,6 +107,11 @@ pub struct Provider {
     /// The address that the gateway maps `{slug}/` to, where that is one fixed address. No slash
     /// at the end.
     pub direct_base: Option<&'static str>,
+    /// Other hosts of its API. A path that begins with one is for that host, by `https`.
+    pub hosts: &'static [&'static str],
+    /// The header in which a client may name a whole address instead of sending to a path, and in
+    /// which the gateway is told of another host.
+    pub target_header: Option<&'static str>,
     /// What stands in front of OpenAI's paths (`chat/completions`, `embeddings`) behind the slug;
     /// `None` where there are none, or not at one fixed place.
     pub openai_path: Option<&'static str>,
@@ -149,6 +154,8 @@ const USUAL: Provider = Provider {
     model_in: OPENAI_MODEL,
     dialect: Dialect::OpenAi,
     direct_base: None,
+    hosts: &[],
+    target_header: None,
     openai_path: None,
     messages_path: None,
     models: None,
@@ -471,9 +478,11 @@ static PROVIDERS: &[Provider] = &[
         slug: "fal",
         name: "fal",
         key_header: KeyHeader { name: "authorization", scheme: "Key " },
-        model_in: &[ModelIn::Path("{..}")],
+        model_in: &[ModelIn::Path("queue.fal.run/{..}"), ModelIn::Path("{..}")],
         dialect: Dialect::Generic,
         direct_base: Some("https://fal.run"),
+        hosts: &["queue.fal.run"],
+        target_header: Some("x-fal-target-url"),
         nicknames: &["fal-ai", "falai"],
         ..USUAL
     },
@@ -822,7 +831,7 @@ pub fn forwards(name: &str) -> bool {
         | "openai-organization" | "openai-project" | "x-goog-user-project"
         // Would make the provider do something else than what was checked.
         | "x-http-method-override" | "x-method-override" | "x-http-method"
-        // Chooses the address that the gateway sends the key to.
+        // Chooses the address that the gateway sends the key to. It is read, and set anew.
         | "x-fal-target-url"
     )
 }

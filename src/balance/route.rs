@@ -113,6 +113,43 @@ impl ApiRoute {
         self.path = normalise(row, &[in_front, &self.path].concat());
     }
 
+    /// Leads the request to the address that its client names in a header: fal's does so when it sends to
+    /// a proxy. What the request itself was sent to says nothing then.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::BadRequest`] for an address that is not the provider's.
+    pub fn aim(&mut self, url: &str) -> Result<(), Refusal> {
+        let address = url.strip_prefix("https://").unwrap_or_default();
+        let (address, query) = match address.split_once('?') {
+            Some((address, query)) => (address, Some(query)),
+            None => (address, None),
+        };
+        let (host, path) = address.split_once('/').unwrap_or((address, ""));
+        let is_base =
+            self.row.direct_base.and_then(|base| base.strip_prefix("https://")) == Some(host);
+        if !is_base && !self.row.hosts.contains(&host) {
+            return Err(Refusal::bad_request(format!(
+                "The header `{}` names an address that is none of {}'s.",
+                self.row.target_header.unwrap_or_default(),
+                self.row.name,
+            )));
+        }
+        check(path)?;
+        (self.query, _) = query.map_or(Ok((None, None)), split_query)?;
+        self.path = normalise(self.row, if is_base { path } else { address });
+        Ok(())
+    }
+
+    /// The header that tells the gateway of another host of the provider, and the whole address, where
+    /// the request is for one.
+    pub fn target(&self) -> Option<(&'static str, String)> {
+        let header = self.row.target_header?;
+        let (host, _) = self.path.split_once('/')?;
+        let elsewhere = self.row.hosts.contains(&host);
+        elsewhere.then(|| (header, ["https://", &self.path_and_query()].concat()))
+    }
+
     /// The path with its query, as it follows the provider's segment and a slash.
     pub fn path_and_query(&self) -> String {
         match &self.query {

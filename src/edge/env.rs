@@ -258,6 +258,8 @@ impl Settings {
         match self.upstream {
             Upstream::Gateway { .. } => {
                 let base = self.gateway_base(env).await?;
+                // Another host of the provider is told in a header.
+                let (path, query) = if api.target().is_some() { ("", None) } else { (path, query) };
                 Ok(gateway::url(&base, slug, path, query))
             }
             Upstream::Direct => direct::url(api.row, path, query, self.account.as_deref())

@@ -48,6 +48,7 @@ pub fn reads(name: &str) -> bool {
         || affinity::HEADERS.contains(&name)
         || provider::all().iter().any(|row| {
             row.key_header.name == name
+                || row.target_header == Some(name)
                 || row.default_headers.iter().any(|(known, _)| *known == name)
         })
 }

@@ -128,6 +128,9 @@ async fn prepare(
     asker: &Asker<'_>,
 ) -> Result<(Target, Outgoing), Refusal> {
     let settings = asker.settings;
+    if let Some(target) = api.row.target_header.and_then(|header| said.header(header)) {
+        api.aim(target)?;
+    }
     let (method, length) = (said.method(), said.header("content-length"));
     let mut body = inbound::body_announced(request, method, length, inbound::MAX_BODY).await?;
     let asked = inbound::asked(token, said, api, body.as_ref(), settings.affinity)?;
@@ -149,6 +152,9 @@ async fn prepare(
     };
     let url = settings.address_of(asker.env, api, handshake.slug, handshake.path).await?;
     let mut outgoing = Outgoing::new(said, url, body, handshake.key_in, &settings.upstream);
+    if let Some((header, target)) = api.target().filter(|_| !settings.is_direct()) {
+        outgoing.set(header, &target);
+    }
     if api.door != Door::Provider {
         // Whoever speaks OpenAI's language knows nothing of other providers' versions.
         outgoing.complete(said, api.row.default_headers);

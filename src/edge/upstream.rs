@@ -100,8 +100,8 @@ impl Outgoing {
         }
     }
 
-    /// Neither has a line break: they are ours, or come from a header.
-    fn set(&mut self, name: &str, value: &str) {
+    /// Sets a header. Neither text has a line break: they are ours, or come from a header.
+    pub fn set(&mut self, name: &str, value: &str) {
         for text in [name, value] {
             self.headers.push('\n');
             self.headers.push_str(text);

@@ -521,3 +521,41 @@ fn a_dot_segment_does_not_hide_behind_any_number_of_encodings() {
     );
     assert!(route("GET", "/api/openai/models/100%25").is_ok());
 }
+
+#[test]
+fn fals_clients_may_name_the_address_in_a_header() {
+    let aim = |url: &str| {
+        let mut api = api_of("/api/fal/proxy?key=token");
+        api.aim(url).map(|()| (api.path_and_query(), api.target()))
+    };
+    let queued = "https://queue.fal.run/fal-ai/flux/requests/1/status?logs=1";
+    let target = Some(("x-fal-target-url", queued.to_owned()));
+    assert_eq!(
+        aim(queued).unwrap(),
+        ("queue.fal.run/fal-ai/flux/requests/1/status?logs=1".to_owned(), target)
+    );
+    assert_eq!(
+        aim("https://fal.run/fal-ai/flux/dev").unwrap(),
+        ("fal-ai/flux/dev".to_owned(), None)
+    );
+    let keyless = aim("https://queue.fal.run/a/b?fal_webhook=x&key=k").unwrap().0;
+    assert_eq!(keyless, "queue.fal.run/a/b?fal_webhook=x");
+    for wrong in [
+        "",
+        "http://queue.fal.run/a/b",
+        "https://evil.example/a/b",
+        "https://fal.run.evil.example/a/b",
+        "https://fal.run@evil.example/a/b",
+        "https://queue.fal.run:1/a/b",
+        "https://evil.example?https://fal.run/a/b",
+        "https://fal.run/../a",
+        "https://fal.run/%2e%2e/a",
+        "https://fal.run/a\\b",
+        "https://FAL.RUN/a",
+    ] {
+        assert!(aim(wrong).is_err(), "{wrong}");
+    }
+    assert_eq!(api_of("/api/fal/queue.fal.run/a/b").target().unwrap().1, "https://queue.fal.run/a/b");
+    assert_eq!(api_of("/api/fal/queue.fal.run").target(), None);
+    assert_eq!(api_of("/api/openai/queue.fal.run/a/b").target(), None);
+}
