@@ -555,7 +555,10 @@ fn fals_clients_may_name_the_address_in_a_header() {
     ] {
         assert!(aim(wrong).is_err(), "{wrong}");
     }
-    assert_eq!(api_of("/api/fal/queue.fal.run/a/b").target().unwrap().1, "https://queue.fal.run/a/b");
+    assert_eq!(
+        api_of("/api/fal/queue.fal.run/a/b").target().unwrap().1,
+        "https://queue.fal.run/a/b"
+    );
     assert_eq!(api_of("/api/fal/queue.fal.run").target(), None);
     assert_eq!(api_of("/api/openai/queue.fal.run/a/b").target(), None);
 }
