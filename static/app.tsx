@@ -18,6 +18,7 @@ import { Icon, type IconName, Mark } from './ui/icon';
 import { Menu, type MenuItem } from './ui/menu';
 import { Button, Failed } from './ui/parts';
 import { Toasts } from './ui/toast';
+import { UpstreamNote } from './ui/upstream';
 import { ActivityView } from './views/activity';
 import { ConnectView } from './views/connect';
 import { KeysView } from './views/keys';
@@ -90,11 +91,10 @@ const addressOf = (name: ViewName) => to(name === 'overview' ? [] : [name]);
 
 function Sidebar({ current, path }: { current: ViewName; path: string[] }) {
   const { data } = useLoad('providers', loadProviders, { every: MINUTE });
-  const gateway = useStore(session)?.gateway;
   return (
     <nav class="sidebar" aria-label={t.main}>
       <a href={to([])} class="brand"><Mark />One Balance</a>
-      {gateway?.simulated && <p class="simulated small">{t.settings.simulated}</p>}
+      <UpstreamNote />
       <ul class="places">
         {NAMES.map((name) => (
           <li key={name}>

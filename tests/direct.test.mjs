@@ -91,6 +91,14 @@ test('what cannot be reached without a gateway says so', async () => {
   assert.equal(await world.sim.count(), 0);
 });
 
+test('the page and /healthz are told, and no gateway is asked for', async () => {
+  assert.equal((await (await world.main.send('/healthz', { token: null })).json()).upstream, 'direct');
+  const { upstream, gateway, problems } = await world.main.manage('GET', 'settings');
+  assert.deepEqual([upstream, gateway, problems], ['direct', null, []]);
+  const session = await world.main.manage('GET', 'session');
+  assert.deepEqual([session.upstream, session.gateway], ['direct', null]);
+});
+
 test('a redirect is not followed', async () => {
   await world.keys('openai', 1);
   await world.sim.faults({ status: 302, headers: { location: 'https://evil.example/' }, body: '' });

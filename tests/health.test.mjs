@@ -30,8 +30,8 @@ describe('/healthz', () => {
     const response = await main.send('/healthz', { token: null });
     const text = await response.text();
     assert.equal(response.status, 200, text);
-    const { ok, d1, version, deployment, ...rest } = JSON.parse(text);
-    assert.deepEqual([ok, d1, deployment, rest], [true, true, null, {}]);
+    const { ok, d1, version, deployment, upstream, ...rest } = JSON.parse(text);
+    assert.deepEqual([ok, d1, deployment, upstream, rest], [true, true, null, 'gateway', {}]);
     assert.match(version, /^\d+\.\d+\.\d+$/);
     assert.match(response.headers.get('content-type'), /^application\/json/);
   });

@@ -1,25 +1,17 @@
 // What a One Balance tells of itself: /metrics, its log, its webhook.
 
 import assert from 'node:assert/strict';
-import http from 'node:http';
 import { after, afterEach, beforeEach, describe, test } from 'node:test';
 import { TOKEN, eventually, startWorld } from './harness.mjs';
+import { openInbox } from './inbox.mjs';
 
 const HOUR = 3_600_000;
 const LIMITED = 'tok-77aa10b3c9-openai-only-9e31';
 const METRICS = 'met-5b20f7d1e4-reads-numbers-only-66c8';
 
-// Takes the webhook's messages; answers as it is told to.
-const inbox = { messages: [], answer: [200, '{}'] };
-const receiver = http.createServer(async (request, response) => {
-  let text = '';
-  for await (const chunk of request) text += chunk;
-  inbox.messages.push({ path: request.url, type: request.headers['content-type'], body: JSON.parse(text) });
-  response.writeHead(inbox.answer[0], { 'content-type': 'application/json' }).end(inbox.answer[1]);
-});
-await new Promise((resolve) => receiver.listen(0, '127.0.0.1', resolve));
-after(() => receiver.close());
-const hook = `http://127.0.0.1:${receiver.address().port}/hook-3f9c1a7e55-secret`;
+const inbox = await openInbox();
+after(() => inbox.close());
+const hook = inbox.url;
 
 const world = await startWorld({
   isolates: { main: { USAGE_FLUSH_SECONDS: '0', AUTH_KEY: `${TOKEN};${LIMITED}=openai`, METRICS_TOKEN: METRICS, WEBHOOK_URL: hook, WEBHOOK_MIN_USABLE: '2' } },
@@ -33,10 +25,10 @@ const world = await startWorld({
   },
   forbidden: [LIMITED, METRICS, hook],
 });
-for (const secret of [LIMITED, METRICS, 'hook-3f9c1a7e55-secret']) world.secrets.add(secret);
+for (const secret of [LIMITED, METRICS, inbox.secret]) world.secrets.add(secret);
 beforeEach(async () => {
   await world.fresh();
-  Object.assign(inbox, { messages: [], answer: [200, '{}'] });
+  inbox.empty();
   world.stdio = '';
 });
 afterEach(() => world.assertClean());
@@ -324,17 +316,19 @@ describe('the webhook', () => {
     };
     await world.use('telegram', 'discord', 'feishu', 'wrong');
     for (const [name, check] of Object.entries(forms)) {
-      assert.deepEqual(await world[name].manage('POST', 'webhook/test'), { sent: true, message: null }, name);
+      assert.deepEqual(await world[name].manage('POST', 'webhook/test'), { sent: true, code: null, values: {}, message: null }, name);
       check(inbox.messages.at(-1).body);
     }
     inbox.answer = [200, '{"code":19001,"msg":"param invalid"}'];
     const failed = await world.feishu.manage('POST', 'webhook/test');
-    assert.deepEqual([failed.sent, /19001/.test(failed.message)], [false, true]);
+    assert.deepEqual([failed.sent, failed.code, failed.values], [false, 'webhook_refused', { status: 200, answer: inbox.answer[1] }]);
+    assert.match(failed.message, /19001/);
     inbox.answer = [200, '{"code":0,"msg":"success"}'];
     assert.equal((await world.feishu.manage('POST', 'webhook/test')).sent, true);
     assert.match(inbox.messages.at(-1).body.content.text, /this is a test/);
     const before = inbox.messages.length;
-    assert.equal((await world.wrong.manage('POST', 'webhook/test')).sent, false);
+    const wrong = await world.wrong.manage('POST', 'webhook/test');
+    assert.deepEqual([wrong.sent, wrong.code], [false, 'webhook_not_set']);
     assert.equal(inbox.messages.length, before);
     const { problems } = await world.wrong.manage('GET', 'session');
     assert.match(JSON.stringify(problems), /WEBHOOK_URL must/);
@@ -343,6 +337,8 @@ describe('the webhook', () => {
 
   test('an address that nobody answers is said in the log, without the address', async () => {
     await world.use('unheard');
+    const { sent, code } = await world.unheard.manage('POST', 'webhook/test');
+    assert.deepEqual([sent, code], [false, 'webhook_unreachable']);
     await world.keys('openai', 1);
     await world.query('UPDATE provider_keys SET state = ?1', 'disabled');
     await world.unheard.cron();

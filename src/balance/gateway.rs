@@ -1,5 +1,6 @@
 //! The address of the AI Gateway, built from settings without asking a binding.
 
+use super::problem::Problem;
 use super::session::is_loopback;
 
 /// The gateway's name when `AI_GATEWAY` does not say.
@@ -13,12 +14,12 @@ const CLOUDFLARE: &str = "https://gateway.ai.cloudflare.com/v1";
 /// otherwise the account and the gateway's name make one. Blank settings count as absent.
 ///
 /// # Errors
-/// A sentence for the operator when a setting cannot be part of an address.
+/// What the operator must know when a setting cannot be part of an address.
 pub fn base(
     override_url: Option<&str>,
     account: Option<&str>,
     gateway: Option<&str>,
-) -> Result<Option<String>, String> {
+) -> Result<Option<String>, Problem> {
     let present = |setting: Option<&'_ str>| {
         setting.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
     };
@@ -27,22 +28,22 @@ pub fn base(
             let host = rest.split('/').next().unwrap_or_default();
             !host.contains('@') && is_loopback(host)
         });
-        if !url.starts_with("https://") && !local {
-            return Err("GATEWAY_URL must begin with https:// (http:// is for this machine only)."
-                .to_owned());
-        }
-        if url.contains(['?', '#', ' ']) {
-            return Err("GATEWAY_URL must be an address without query or fragment.".to_owned());
+        if !url.starts_with("https://") && !local || url.contains(['?', '#', ' ']) {
+            return Err(Problem::new(
+                "gateway_url",
+                "GATEWAY_URL must be an address that begins with https:// (http:// is for this \
+                 machine only) and has no query.",
+            ));
         }
         return Ok(Some(url.trim_end_matches('/').to_owned()));
     }
     let Some(account) = present(account) else { return Ok(None) };
     if !account.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return Err(
-            "CLOUDFLARE_ACCOUNT_ID must be the account's id: 32 hexadecimal digits, to be \
-                    found in the dashboard's address."
-                .to_owned(),
-        );
+        return Err(Problem::new(
+            "account_id",
+            "CLOUDFLARE_ACCOUNT_ID must be the account's id: 32 hexadecimal digits, to be found \
+             in the dashboard's address.",
+        ));
     }
     let gateway = name(gateway)?;
     Ok(Some(format!("{CLOUDFLARE}/{account}/{gateway}")))
@@ -51,13 +52,16 @@ pub fn base(
 /// The gateway's name, by default [`DEFAULT_GATEWAY`].
 ///
 /// # Errors
-/// A sentence for the operator when it cannot be part of an address.
-pub fn name(gateway: Option<&str>) -> Result<String, String> {
+/// What the operator must know when it cannot be part of an address.
+pub fn name(gateway: Option<&str>) -> Result<String, Problem> {
     let gateway = gateway.map(str::trim).filter(|text| !text.is_empty()).unwrap_or(DEFAULT_GATEWAY);
     if gateway.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_') {
         Ok(gateway.to_owned())
     } else {
-        Err("AI_GATEWAY must be the gateway's name: letters, digits, - and _.".to_owned())
+        Err(Problem::new(
+            "gateway_name",
+            "AI_GATEWAY must be the gateway's name: letters, digits, - and _.",
+        ))
     }
 }
 

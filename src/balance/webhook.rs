@@ -11,6 +11,8 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::problem::Problem;
+use super::session::is_loopback;
 use super::{HOUR, MINUTE, Millis};
 
 /// One message within this time.
@@ -33,6 +35,19 @@ pub enum Kind {
     Discord,
     /// A Feishu or Lark group.
     Feishu,
+}
+
+impl Kind {
+    /// The word for it in `WEBHOOK_KIND`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Telegram => "telegram",
+            Self::Discord => "discord",
+            Self::Feishu => "feishu",
+        }
+    }
 }
 
 /// Where messages go.
@@ -59,24 +74,30 @@ impl Webhook {
     /// `WEBHOOK_MIN_USABLE`.
     ///
     /// # Errors
-    /// A sentence for the operator, without the address.
+    /// What the operator must know, without the address.
     pub fn new(
         url: &str,
         kind: Option<&str>,
         chat_id: Option<&str>,
         min_usable: u32,
-    ) -> Result<Self, String> {
-        let (host, local) = host_of(url).ok_or(
-            "WEBHOOK_URL must be an address that begins with https:// (http:// is for this machine \
-             only).",
-        )?;
+    ) -> Result<Self, Problem> {
+        let (host, local) = host_of(url).ok_or_else(|| {
+            Problem::new(
+                "webhook_url",
+                "WEBHOOK_URL must be an address that begins with https:// (http:// is for this \
+                 machine only).",
+            )
+        })?;
         let kind = match kind.map(str::to_ascii_lowercase).as_deref() {
             Some("json") => Kind::Json,
             Some("telegram") => Kind::Telegram,
             Some("discord") => Kind::Discord,
             Some("feishu" | "lark") => Kind::Feishu,
             Some(_) => {
-                return Err("WEBHOOK_KIND must be json, telegram, discord or feishu.".to_owned());
+                return Err(Problem::new(
+                    "webhook_kind",
+                    "WEBHOOK_KIND must be json, telegram, discord or feishu.",
+                ));
             }
             None => match host {
                 "api.telegram.org" => Kind::Telegram,
@@ -88,12 +109,16 @@ impl Webhook {
             },
         };
         if kind == Kind::Telegram && chat_id.is_none() {
-            return Err("A webhook to Telegram also needs WEBHOOK_CHAT_ID.".to_owned());
+            return Err(Problem::new(
+                "webhook_chat",
+                "A webhook to Telegram also needs WEBHOOK_CHAT_ID.",
+            ));
         }
         if kind == Kind::Telegram && !local && !url.ends_with("/sendMessage") {
-            return Err("WEBHOOK_URL for Telegram must be \
-                        https://api.telegram.org/bot<token>/sendMessage."
-                .to_owned());
+            return Err(Problem::new(
+                "webhook_telegram",
+                "WEBHOOK_URL for Telegram must be https://api.telegram.org/bot<token>/sendMessage.",
+            ));
         }
         let (url, chat_id) = (url.to_owned(), chat_id.map(str::to_owned));
         Ok(Self { url, kind, chat_id, min_usable })
@@ -150,7 +175,7 @@ fn host_of(url: &str) -> Option<(&str, bool)> {
         Some(v6) => v6.split_once(']')?.0,
         None => authority.split(':').next()?,
     };
-    let local = matches!(bare, "127.0.0.1" | "localhost" | "::1");
+    let local = is_loopback(authority);
     let good = !bare.is_empty() && !authority.contains('@');
     (good && (scheme == "https" || scheme == "http" && local)).then_some((bare, local))
 }
@@ -451,6 +476,7 @@ mod tests {
             ("https://discord.com.example.com/", Kind::Json),
             ("http://127.0.0.1:9/hook", Kind::Json),
             ("http://[::1]:9", Kind::Json),
+            ("http://hooks.localhost:9/", Kind::Json),
         ] {
             assert_eq!(kind(url), Ok(expected), "{url}");
         }
@@ -458,6 +484,7 @@ mod tests {
             "http://example.com/",
             "http://127.0.0.1.example.com/",
             "http://127.0.0.1@example.com/",
+            "http://[::1]example.com/",
             "https://user:pass@example.com/",
             "ftp://example.com",
             "example.com",
@@ -466,7 +493,7 @@ mod tests {
             "https:\\\\example.com",
             "https://api.telegram.org/bot1:x",
         ] {
-            let problem = kind(url).expect_err(url);
+            let problem = kind(url).expect_err(url).message;
             assert!(!problem.contains("example.com") && !problem.contains("bot1"), "{problem}");
         }
         assert!(

@@ -32,9 +32,9 @@ pub struct Settings {
     /// The tokens of `AUTH_KEY`.
     pub tokens: Tokens,
     /// The gateway's base address if the settings give one.
-    gateway: Result<Option<String>, String>,
+    gateway: Result<Option<String>, Problem>,
     /// The gateway's name, for the `AI` binding.
-    gateway_name: Result<String, String>,
+    gateway_name: Result<String, Problem>,
     /// Where requests are sent.
     pub upstream: Upstream,
     /// `CLOUDFLARE_ACCOUNT_ID`, which is part of Workers AI's own addresses.
@@ -170,7 +170,12 @@ impl Settings {
             text("CLOUDFLARE_ACCOUNT_ID").as_deref(),
             text("AI_GATEWAY").as_deref(),
         );
-        problems.extend(gateway.as_ref().err().map(|why| Problem::new("gateway", why.clone())));
+        let gateway_name = gateway::name(text("AI_GATEWAY").as_deref());
+        if !direct {
+            // The name matters when the binding is asked, and then only.
+            let unnamed = gateway_name.as_ref().err().filter(|_| matches!(gateway, Ok(None)));
+            problems.extend(gateway.as_ref().err().or(unnamed).cloned());
+        }
         let (custom, wrong) = custom::parse(&text("CUSTOM_HEADERS").unwrap_or_default());
         problems.extend(wrong);
         let sealing_key = |name| text(name).unwrap_or_default();
@@ -183,7 +188,7 @@ impl Settings {
         let webhook = text("WEBHOOK_URL").and_then(|url| {
             let (kind, chat) = (text("WEBHOOK_KIND"), text("WEBHOOK_CHAT_ID"));
             Webhook::new(&url, kind.as_deref(), chat.as_deref(), min_usable)
-                .inspect_err(|why| problems.push(Problem::new("webhook", why.clone())))
+                .inspect_err(|problem| problems.push(problem.clone()))
                 .ok()
         });
         for problem in &problems {
@@ -192,7 +197,7 @@ impl Settings {
         Self {
             tokens,
             gateway,
-            gateway_name: gateway::name(text("AI_GATEWAY").as_deref()),
+            gateway_name,
             upstream: if direct {
                 Upstream::Direct
             } else {
@@ -233,6 +238,21 @@ impl Settings {
     #[must_use]
     pub const fn is_direct(&self) -> bool {
         matches!(self.upstream, Upstream::Direct)
+    }
+
+    /// The word of `UPSTREAM` for where requests go.
+    #[must_use]
+    pub const fn upstream_word(&self) -> &'static str {
+        match self.upstream {
+            Upstream::Gateway { .. } => "gateway",
+            Upstream::Direct => "direct",
+        }
+    }
+
+    /// Whether what the settings say of the gateway cannot be, which is then among the problems.
+    #[must_use]
+    pub const fn gateway_is_wrong(&self) -> bool {
+        self.gateway.is_err() || self.gateway_name.is_err()
     }
 
     /// The address to which a request is sent.
@@ -287,12 +307,13 @@ impl Settings {
         match &self.gateway {
             Ok(Some(base)) => return Ok(base.clone()),
             Ok(None) => {}
-            Err(problem) => return Err(Refusal::no_gateway(problem)),
+            Err(problem) => return Err(Refusal::no_gateway(&*problem.message)),
         }
         if let Some(base) = ASKED_BASE.with_borrow(Clone::clone) {
             return Ok(base);
         }
-        let name = self.gateway_name.as_ref().map_err(Refusal::no_gateway)?;
+        let name =
+            self.gateway_name.as_ref().map_err(|problem| Refusal::no_gateway(&*problem.message))?;
         let base = apart(ask_binding(env, name)).await.map_err(|why| {
             Refusal::no_gateway(
                 "The address of the AI Gateway is not known. Set CLOUDFLARE_ACCOUNT_ID (and \

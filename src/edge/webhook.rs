@@ -13,6 +13,7 @@ use super::platform::{now, pause};
 use super::store::Store;
 use super::upstream::read_chunk;
 use crate::balance::error::Refusal;
+use crate::balance::problem::Problem;
 use crate::balance::webhook::{Message, Webhook};
 use crate::balance::{Millis, SECOND};
 
@@ -36,7 +37,7 @@ pub async fn run(webhook: &Webhook, store: &Store) -> Result<(), Refusal> {
                 told.arrived(&message, now());
             }
             Err(why) => {
-                log::webhook(false, &why);
+                log::webhook(false, &why.message);
                 told.failed(now());
             }
         }
@@ -49,20 +50,28 @@ pub async fn run(webhook: &Webhook, store: &Store) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// Why it did not arrive, without the address.
-pub async fn send(webhook: &Webhook, message: &Message) -> Result<(), String> {
+pub async fn send(webhook: &Webhook, message: &Message) -> Result<(), Problem> {
     let body = webhook.body(message, now()).to_string();
     let sent = post(&webhook.url, &body);
     let (status, answer) = match select(pin!(sent), pin!(pause(PATIENCE))).await {
         Either::Left((Ok(answer), _)) => answer,
         // What the platform throws may hold the address.
-        Either::Left((Err(_), _)) => return Err("no connection".to_owned()),
-        Either::Right(_) => return Err(format!("no answer within {} s", PATIENCE / SECOND)),
+        Either::Left((Err(_), _)) => {
+            return Err(Problem::new("webhook_unreachable", "no connection"));
+        }
+        Either::Right(_) => {
+            let seconds = PATIENCE / SECOND;
+            let sentence = format!("no answer within {seconds} s");
+            return Err(Problem::new("webhook_slow", sentence).with("seconds", seconds));
+        }
     };
     if webhook.arrived(status, &answer) {
         return Ok(());
     }
     let answer: String = String::from_utf8_lossy(&answer).chars().take(200).collect();
-    Err(format!("answered {status}: {}", answer.replace(&webhook.url, "[address]")))
+    let answer = answer.replace(&webhook.url, "[address]");
+    let problem = Problem::new("webhook_refused", format!("answered {status}: {answer}"));
+    Err(problem.with("status", status).with("answer", answer))
 }
 
 async fn post(url: &str, body: &str) -> Result<(u16, Vec<u8>), JsValue> {

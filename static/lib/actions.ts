@@ -1,7 +1,7 @@
 // Changing keys: shown at once, taken back when the Worker refuses, undone by the reader for a minute.
 
 import { t } from '../i18n';
-import { Failure, inWords, post } from './api';
+import { inWords, post } from './api';
 import { change, stale } from './load';
 import type { Changed, Filter, Key, KeyPage } from './types';
 import { toast } from '../ui/toast';
@@ -51,8 +51,7 @@ export async function act(chosen: Chosen, action: ActionName, extra: Extra = {})
     return true;
   } catch (error) {
     back();
-    const { expected, found } = error instanceof Failure ? error.values : {};
-    toast(error instanceof Failure && error.code === 'selection_changed' ? t.keys.changedMeanwhile(Number(expected), Number(found)) : inWords(error), undefined, 8_000);
+    toast(inWords(error), undefined, 8_000);
     refreshKeys();
     return false;
   }

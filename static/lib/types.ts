@@ -3,7 +3,8 @@
 export type KeyState = 'ready' | 'cooling' | 'blocked' | 'disabled';
 export const STATES: KeyState[] = ['ready', 'cooling', 'blocked', 'disabled'];
 
-export interface Gateway { url: string; simulated: boolean; problem?: string | null }
+export type Upstream = 'gateway' | 'direct';
+export interface Gateway { url: string; simulated: boolean }
 export interface Problem { code: string; values: Record<string, unknown>; message: string }
 
 export interface Session {
@@ -11,18 +12,23 @@ export interface Session {
   via: 'cookie' | 'bearer';
   expires_at: number | null;
   version: string;
+  upstream: Upstream;
   gateway: Gateway | null;
   problems: string[];
 }
 
 export interface Settings {
   version: string;
+  upstream: Upstream;
   gateway: Gateway | null;
+  webhook: { kind: 'json' | 'telegram' | 'discord' | 'feishu'; min_usable: number } | null;
   placement: { colo: string | null; country: string | null } | null;
   now: number;
   settings: Record<string, unknown>;
   problems: Problem[];
 }
+
+export interface WebhookTest { sent: boolean; code: string | null; values: Record<string, unknown>; message: string | null }
 
 export interface Counts { requests: number; successes: number; attempts: number; rate_limited: number; errors: number }
 export interface Point extends Counts { at: number }

@@ -1,7 +1,7 @@
 // What the API's words mean in the reader's language.
 
 import { t } from '../i18n';
-import type { Problem, Warning } from './types';
+import type { Problem, Warning, WebhookTest } from './types';
 
 const pick = (words: object, word: string | null | undefined) => (word ? ((words as Record<string, string>)[word] ?? word) : '');
 
@@ -21,6 +21,9 @@ function sentence(words: unknown, code: string, values: Record<string, unknown>,
 }
 
 export const problemText = (it: Problem) => sentence(t.problems, it.code, it.values, it.message);
+
+/** Why the test message did not arrive. */
+export const webhookText = ({ code, values, message }: WebhookTest) => sentence(t.settings.webhook.problems, code ?? '', values, message ?? '');
 
 export function warningText({ code, values, count, message }: Warning): string {
   if (code === 'setting') return sentence(t.problems, String(values.problem ?? ''), values, message);

@@ -18,9 +18,12 @@ type ButtonProps = Omit<JSX.IntrinsicElements['button'], 'icon' | 'size'> & {
   busy?: boolean;
 };
 
-export function Button({ icon, kind, small, busy, children, class: more, disabled, ...rest }: ButtonProps) {
+/** A busy one cannot be pressed, but keeps the focus, which a disabled one would lose. */
+const whenBusy = (busy: boolean | undefined) => (busy ? { 'aria-disabled': true, onClick: (event: Event) => event.preventDefault() } : {});
+
+export function Button({ icon, kind, small, busy, children, class: more, ...rest }: ButtonProps) {
   return (
-    <button type="button" {...rest} disabled={disabled || busy} class={`button ${kind ?? ''} ${small ? 'small' : ''} ${more ?? ''}`} aria-busy={busy || undefined}>
+    <button type="button" {...rest} {...whenBusy(busy)} class={`button ${kind ?? ''} ${small ? 'small' : ''} ${more ?? ''}`} aria-busy={busy || undefined}>
       {busy ? <Spinner /> : icon && <Icon name={icon} size={small ? 16 : 18} />}
       {children}
     </button>
@@ -28,9 +31,9 @@ export function Button({ icon, kind, small, busy, children, class: more, disable
 }
 
 /** A button that is a picture; its name is read out and shown as a tip. */
-export function IconButton({ icon, label, small, kind = 'bare', busy, class: more, disabled, ...rest }: ButtonProps & { icon: IconName; label: string }) {
+export function IconButton({ icon, label, small, kind = 'bare', busy, class: more, ...rest }: ButtonProps & { icon: IconName; label: string }) {
   return (
-    <button type="button" title={label} {...rest} disabled={disabled || busy} class={`button icon ${kind} ${small ? 'small' : ''} ${more ?? ''}`} aria-label={label}>
+    <button type="button" title={label} {...rest} {...whenBusy(busy)} class={`button icon ${kind} ${small ? 'small' : ''} ${more ?? ''}`} aria-label={label}>
       {busy ? <Spinner /> : <Icon name={icon} size={small ? 16 : 18} />}
     </button>
   );

@@ -14,6 +14,7 @@ import { modelWord, reasonWord, warningText } from '../lib/words';
 import { Chart } from '../ui/chart';
 import { Icon, type IconName, StateIcon } from '../ui/icon';
 import { Bone, Button, Countdown, Failed, IconButton, Loading, Segments, useTitle } from '../ui/parts';
+import { UpstreamNote } from '../ui/upstream';
 
 type Range = '24h' | '30d';
 
@@ -37,6 +38,7 @@ export function OverviewView() {
         <IconButton icon="refresh" label={t.refresh} busy={loading && Boolean(data)} onClick={() => void again()} />
         <a class="button primary" href={to(['keys'], { add: 1 })}><Icon name="plus" />{t.overview.addKeys}</a>
       </div>
+      <UpstreamNote class="on-phone" />
       {error && data ? <Failed over error={error} again={again} /> : null}
       {error && !data ? <div class="card"><Failed error={error} again={again} /></div> : null}
       {!data && !error && <Skeleton />}
@@ -44,7 +46,7 @@ export function OverviewView() {
       {data && !empty && <>
         <Tiles data={data} />
         <div class="two">
-          <section class="card pad stack tight" aria-labelledby="chart-title">
+          <section class="card pad stack tight charted" aria-labelledby="chart-title">
             <div class="row between">
               <h2 id="chart-title">{t.overview.chart}</h2>
               <div class="row">
@@ -133,7 +135,7 @@ function Outcomes({ series, range }: { series: Overview['series']; range: Range 
   const words = t.overview.chartSum(sum(requests), sum(successes), sum(failed));
   return <>
     <Chart
-      at={points.map((one) => one.at)}
+      fill at={points.map((one) => one.at)}
       label={`${t.overview.chartOf(t.overview.chart)}. ${words}`}
       axis={days ? utcDay : hourTime}
       full={days ? (at) => `${utcDay(at)} (UTC)` : dateTime}
@@ -150,13 +152,16 @@ function Outcomes({ series, range }: { series: Overview['series']; range: Range 
 // === What needs attention ===
 
 const SHOWN = 5;
+/** The worst first. */
+const LEVELS: Warning['level'][] = ['error', 'warning', 'info'];
 
 function Warnings({ warnings }: { warnings: Warning[] }) {
   const [all, setAll] = useState(false);
   const kinds: Record<Warning['level'], { icon: IconName; tone: string }> = {
     error: { icon: 'warning', tone: 'bad' }, warning: { icon: 'warning', tone: 'wait' }, info: { icon: 'info', tone: 'soft' },
   };
-  const shown = all ? warnings : warnings.slice(0, SHOWN);
+  const sorted = [...warnings].sort((a, b) => LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level));
+  const shown = all ? sorted : sorted.slice(0, SHOWN);
   return (
     <section class="card pad stack tight attention" aria-labelledby="attention-title">
       <h2 id="attention-title">{warnings.length > 0 ? <>{t.overview.attention} <span class="soft">{number(warnings.length)}</span></> : t.overview.allWell}</h2>
@@ -171,7 +176,8 @@ function Warnings({ warnings }: { warnings: Warning[] }) {
               return (
                 <li key={`${one.code} ${index}`}>
                   <span class={kind.tone}><Icon name={kind.icon} size={17} /></span>
-                  {address ? <a href={address}>{words}</a> : <span>{words}</span>}
+                  {address ? <a href={address} class="grow">{words}</a> : <span>{words}</span>}
+                  {address && <span class="leads"><Icon name="right" size={16} /></span>}
                 </li>
               );
             })}

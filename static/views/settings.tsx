@@ -3,14 +3,14 @@
 import './settings.css';
 import { useState } from 'preact/hooks';
 import { choose, language, t } from '../i18n';
-import { get } from '../lib/api';
+import { get, inWords, post } from '../lib/api';
 import { dateTime, number } from '../lib/format';
 import { useLoad } from '../lib/load';
 import { loadProviders, session } from '../lib/session';
 import { useStore } from '../lib/store';
 import { THEMES, theme } from '../lib/theme';
-import type { Settings } from '../lib/types';
-import { problemText } from '../lib/words';
+import type { Settings, WebhookTest } from '../lib/types';
+import { problemText, webhookText } from '../lib/words';
 import { Bone, Button, Code, Failed, Loading, Notice, Segments, useTitle } from '../ui/parts';
 import { ExportDialog } from './bulk';
 
@@ -32,26 +32,28 @@ export function SettingsView() {
           : <>
             <section class="card pad stack tight" aria-labelledby="problems-title">
               <h2 id="problems-title">{t.settings.problems}</h2>
-              {data.problems.length === 0 && !data.gateway?.problem ? <p class="good">{t.settings.noProblems}</p>
-                : <>
-                  {data.gateway?.problem && <Notice kind="bad">{data.gateway.problem}</Notice>}
-                  {data.problems.map((one, index) => <Notice key={index} kind="wait">{problemText(one)}</Notice>)}
-                </>}
+              {data.problems.length === 0 ? <p class="good">{t.settings.noProblems}</p>
+                : data.problems.map((one, index) => <Notice key={index} kind="wait">{problemText(one)}</Notice>)}
             </section>
             <section class="card pad stack tight" aria-labelledby="worker-title">
               <h2 id="worker-title">{t.settings.worker}</h2>
               <dl class="facts">
                 <dt>{t.settings.gateway}</dt>
-                <dd>{data.gateway ? <><code>{data.gateway.url}</code>{data.gateway.simulated && <> <span class="pill wait">{t.settings.simulated}</span></>}</> : <span class="bad">{t.settings.gatewayUnknown}</span>}</dd>
+                <dd>
+                  {data.upstream === 'direct' ? <>{t.settings.direct}<p class="soft small">{t.settings.directText}</p></>
+                    : data.gateway ? <><code>{data.gateway.url}</code>{data.gateway.simulated && <> <span class="pill wait">{t.settings.simulated}</span></>}</>
+                      : <span class="bad">{t.settings.gatewayUnknown}</span>}
+                </dd>
                 <dt>{t.settings.version}</dt><dd>{data.version}</dd>
                 {data.placement && <><dt>{t.settings.placement}</dt><dd>{[data.placement.colo, data.placement.country].filter(Boolean).join(', ')}</dd></>}
-                {Object.entries(data.settings).map(([name, value]) => [
+                {inOrder(data.settings).map(([name, value]) => [
                   <dt key={name}>{(t.settings.names as Record<string, string>)[name] ?? name}</dt>,
                   <dd key={`${name}-value`}>{typeof value === 'boolean' ? (value ? t.settings.on : t.settings.off) : typeof value === 'number' ? number(value) : String(value ?? '–')}</dd>,
                 ])}
               </dl>
               <p class="soft small">{t.settings.valuesText}</p>
             </section>
+            <Messages webhook={data.webhook} />
           </>}
       {(data || error) && <>
       <section class="card pad row between" aria-labelledby="export-title">
@@ -74,5 +76,42 @@ export function SettingsView() {
       {me && data && <p class="soft small">{t.settings.session}: {t.settings.tokenId} <code>{me.token.id}</code>{me.expires_at && <> · {t.settings.sessionEnds} {dateTime(me.expires_at)}</>}</p>}
       {exporting && <ExportDialog chosen={{ filter: {}, expect: total }} onClose={() => setExporting(false)} />}
     </div>
+  );
+}
+
+/** As they are named, the most important first. */
+function inOrder(settings: Settings['settings']) {
+  const names = Object.keys(t.settings.names);
+  return Object.entries(settings).sort(([one], [other]) => names.indexOf(one) - names.indexOf(other));
+}
+
+/** The webhook: whether there is one, and a message to see that messages arrive. */
+function Messages({ webhook }: { webhook: Settings['webhook'] }) {
+  const [busy, setBusy] = useState(false);
+  const [result, setResult] = useState<{ kind: 'good' | 'bad'; words: string } | null>(null);
+  const words = t.settings.webhook;
+  const test = async () => {
+    setBusy(true);
+    setResult(null);
+    try {
+      const told = await post<WebhookTest>('webhook/test');
+      setResult(told.sent ? { kind: 'good', words: words.sent } : { kind: 'bad', words: webhookText(told) });
+    } catch (error) {
+      setResult({ kind: 'bad', words: inWords(error) });
+    }
+    setBusy(false);
+  };
+  return (
+    <section class="card pad stack tight" aria-labelledby="webhook-title">
+      <div class="row between">
+        <div class="stack close grow">
+          <h2 id="webhook-title">{words.title}</h2>
+          <p class="soft">{webhook ? words.goes(words.kinds[webhook.kind], webhook.min_usable) : words.none}</p>
+        </div>
+        {webhook && <Button icon="send" busy={busy} onClick={() => void test()}>{words.test}</Button>}
+      </div>
+      {!webhook && <Code label={words.title} text="npx wrangler secret put WEBHOOK_URL" />}
+      <div role="status">{result && <Notice kind={result.kind}>{result.words}</Notice>}</div>
+    </section>
   );
 }

@@ -199,15 +199,19 @@ async fn body(request: &Request) -> Result<Fields, Fault> {
 }
 
 /// Whether the Worker is up and reaches D1, and which deployment this is (a random name that
-/// `npm run deploy` gives it and waits for). Needs no token and tells nothing else.
+/// `npm run deploy` gives it and waits for), and whether it sends to a gateway. Needs no token and
+/// tells nothing else.
 pub async fn health(env: &Env) -> Response {
     let store = Store::new(env.d1("DB").ok());
     let deployment = env.var("DEPLOYMENT").ok().map(|name| name.to_string());
+    let settings = Settings::load(env);
+    let upstream = settings.upstream_word();
     match store.ping().await {
         Ok(()) => {
-            let mut health =
-                json!({ "ok": true, "d1": true, "version": VERSION, "deployment": deployment });
-            let settings = Settings::load(env);
+            let mut health = json!({
+                "ok": true, "d1": true, "version": VERSION, "deployment": deployment,
+                "upstream": upstream,
+            });
             let problems = settings.problems.iter().filter(|problem| problem.is_public());
             let problems: Vec<_> = problems.map(|problem| &problem.message).collect();
             if let Some(health) = health.as_object_mut().filter(|_| !problems.is_empty()) {
@@ -223,7 +227,7 @@ pub async fn health(env: &Env) -> Response {
             respond::log("healthz", &refusal.to_string());
             let health = json!({
                 "ok": false, "d1": false, "version": VERSION, "deployment": deployment,
-                "message": refusal.message,
+                "upstream": upstream, "message": refusal.message,
             });
             respond::json(503, &health)
         }

@@ -336,21 +336,18 @@ impl Call<'_> {
     pub(super) async fn tell_settings(&self) -> Value {
         let mut problems: Vec<Value> =
             self.settings.problems.iter().map(Problem::to_json).collect();
-        let gateway = match self.settings.gateway_base(self.env).await {
-            Ok(url) => {
-                json!({ "simulated": url.starts_with("http:"), "url": url, "problem": null })
-            }
-            Err(refusal) => {
-                // A setting that is wrong is among the problems already; one that is missing is not.
-                if !self.settings.problems.iter().any(|problem| problem.code == "gateway") {
-                    problems.push(Problem::new("gateway", refusal.message).to_json());
-                }
-                Value::Null
-            }
-        };
+        // A setting that is wrong is among the problems already; one that is missing is not.
+        if !self.settings.gateway_is_wrong()
+            && let Err(refusal) = self.settings.reachable(self.env).await
+        {
+            problems.push(Problem::new("gateway", refusal.message).to_json());
+        }
+        let webhook = self.settings.webhook.as_ref();
         json!({
             "version": VERSION,
-            "gateway": gateway,
+            "upstream": self.settings.upstream_word(),
+            "gateway": self.gateway().await,
+            "webhook": webhook.map(|it| json!({ "kind": it.kind.as_str(), "min_usable": it.min_usable })),
             "placement": self.placement(),
             "now": now(),
             "settings": {

@@ -185,12 +185,17 @@ impl Call<'_> {
             "via": if self.who.session.is_some() { "cookie" } else { "bearer" },
             "expires_at": self.who.session,
             "version": VERSION,
+            "upstream": self.settings.upstream_word(),
             "gateway": self.gateway().await,
             "problems": problems,
         })
     }
 
+    /// The gateway that requests go to; `null` when there is none, or it is not known.
     pub(super) async fn gateway(&self) -> Value {
+        if self.settings.is_direct() {
+            return Value::Null;
+        }
         self.settings.gateway_base(self.env).await.map_or(Value::Null, |url| {
             // Only the simulator is reached without encryption: `gateway::base` sees to it.
             json!({ "simulated": url.starts_with("http:"), "url": url })
