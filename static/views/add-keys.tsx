@@ -12,6 +12,7 @@ import { loadProviders } from '../lib/session';
 import type { Added, KnownProvider, Preview, PreviewItem } from '../lib/types';
 import { oddityText, reasonWord, refusedText, stateWord } from '../lib/words';
 import { ask, Dialog } from '../ui/dialog';
+import { Icon } from '../ui/icon';
 import { Button, Check, Field, Notice, Segments } from '../ui/parts';
 import { TestResults, useTests } from './bulk';
 
@@ -19,6 +20,8 @@ import { TestResults, useTests } from './bulk';
 const PIECE = 500;
 /** The longest body that the API takes, with room for JSON's quoting. */
 const MOST_BYTES = 3_500_000;
+/** The longest text that the field shows, in characters. A browser takes a second to lay out 20,000 lines, and nobody edits them by hand. */
+const FIELD_HOLDS = 100_000;
 /** Rows that are shown at once: more would only be scrolled past. */
 const SHOWN = 300;
 
@@ -36,6 +39,7 @@ export function AddKeys({ provider: first, onClose }: { provider: string; onClos
   const [choice, setChoice] = useState(custom ? 'custom-' : first);
   const [slug, setSlug] = useState(custom ? first : 'custom-');
   const [text, setText] = useState('');
+  /** The name of the file that the text is from. */
   const [file, setFile] = useState('');
   const [wrong, setWrong] = useState<{ field: 'text' | 'provider'; words: string } | null>(null);
   const provider = choice === 'custom-' ? slug.trim() : choice;
@@ -238,28 +242,63 @@ function guess(text: string, known: KnownProvider[]): string | undefined {
 function Paste({ text, file, wrong, onText, onWrong }: { text: string; file: string; wrong: string | undefined; onText: (text: string, file?: string) => void; onWrong: (words: string) => void }) {
   const [over, setOver] = useState(false);
   const input = useRef<HTMLInputElement>(null);
+  const long = text.length > FIELD_HOLDS;
+  // What had the focus goes when the one takes the other's place.
+  const place = useRef<HTMLDivElement>(null);
+  const wasLong = useRef(long);
+  useEffect(() => {
+    if (wasLong.current !== long) place.current?.querySelector<HTMLElement>('textarea, .long')?.focus();
+    wasLong.current = long;
+  }, [long]);
   const read = async (one: File | undefined) => {
     if (!one) return;
     if (one.size > MOST_BYTES) return onWrong(t.add.tooBig(size(MOST_BYTES)));
     const content = await one.text();
     if (content.includes('\0')) return onWrong(t.add.notText);
-    onText(content, t.add.dropped(one.name, size(one.size)));
+    onText(content, one.name);
+  };
+  /** A long text never gets into the field. */
+  const paste = (event: ClipboardEvent & { currentTarget: HTMLTextAreaElement }) => {
+    const pasted = event.clipboardData?.getData('text/plain') ?? '';
+    const { selectionStart: from, selectionEnd: to } = event.currentTarget;
+    const whole = text.slice(0, from) + pasted + text.slice(to);
+    if (whole.length <= FIELD_HOLDS) return;
+    event.preventDefault();
+    onText(whole);
   };
   return (
     <div
-      class={`paste ${over ? 'over' : ''}`}
+      ref={place} class={`paste ${over ? 'over' : ''}`}
       onDragOver={(event) => { if (event.dataTransfer?.types.includes('Files')) { event.preventDefault(); setOver(true); } }}
       onDragLeave={() => setOver(false)}
-      onDrop={(event) => { event.preventDefault(); setOver(false); void read(event.dataTransfer?.files[0]); }}
+      onDrop={(event) => { if (event.dataTransfer?.types.includes('Files')) { event.preventDefault(); setOver(false); void read(event.dataTransfer.files[0]); } }}
     >
-      <Field label={t.add.text} hint={t.add.textHint} wrong={wrong}>
-        {(ids) => <textarea {...ids} class="mono" rows={10} value={text} autofocus autocapitalize="off" autocomplete="off" spellcheck={false} placeholder={over ? t.add.drop : ''} onInput={(event) => onText(event.currentTarget.value)} />}
-      </Field>
+      {long ? <Long text={text} name={file || t.add.pasted} wrong={wrong} onTakeOut={() => onText('')} /> : (
+        <Field label={t.add.text} hint={t.add.textHint} wrong={wrong}>
+          {(ids) => <textarea {...ids} class="mono" rows={10} value={text} autofocus autocapitalize="off" autocomplete="off" spellcheck={false} placeholder={over ? t.add.drop : ''} onPaste={paste} onInput={(event) => onText(event.currentTarget.value)} />}
+        </Field>
+      )}
       <div class="row">
         <input ref={input} type="file" class="unseen" tabindex={-1} aria-hidden="true" accept=".txt,.csv,.json,.env,.sql,.log,text/*" onChange={(event) => { void read(event.currentTarget.files?.[0]); event.currentTarget.value = ''; }} />
         <Button small icon="file" onClick={() => input.current?.click()}>{t.add.file}</Button>
-        <span class="soft small" role="status">{file || t.add.dropHint}</span>
+        <span class="soft small" role="status">{file && !long ? t.add.dropped(file, size(new Blob([text]).size)) : t.add.dropHint}</span>
       </div>
+    </div>
+  );
+}
+
+/** A text that is too long for the field: what it is, and how to be rid of it. */
+function Long({ text, name, wrong, onTakeOut }: { text: string; name: string; wrong: string | undefined; onTakeOut: () => void }) {
+  const words = useMemo(() => t.add.linesOf(text.trimEnd().split('\n').length, size(new Blob([text]).size)), [text]);
+  return (
+    <div class="field" role="group" aria-label={t.add.text}>
+      <span class="label">{t.add.text}</span>
+      <div class="long row still" tabindex={-1}>
+        <Icon name="file" size={22} />
+        <div class="grow" role="status"><div class="strong cut">{name}</div><div class="soft small">{words}</div></div>
+        <Button small icon="close" onClick={onTakeOut}>{t.add.takeOut}</Button>
+      </div>
+      {wrong && <div class="wrong" role="alert">{wrong}</div>}
     </div>
   );
 }
