@@ -1,4 +1,4 @@
-// Pictures of the page: `npm run pictures`. Into docs/pictures/; the README has two of them.
+// Pictures of every view of the page: `npm run pictures`. Into docs/pictures/; the README has two of them.
 
 import { spawnSync } from 'node:child_process';
 import { build } from './build.mjs';

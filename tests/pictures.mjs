@@ -39,7 +39,9 @@ async function fill() {
     };
   });
   await seedKeys(world, 'openrouter', 120, (index) => ({ secret: `sk-or-v1-${String(index).padStart(8, '0')}aBcDeFgH`, ...(next() < 0.1 ? { state: 'blocked', reason: 'billing' } : {}) }));
-  await seedKeys(world, 'openai', 48, (index) => ({ secret: `sk-proj-${String(index).padStart(8, '0')}aBcDeFgH`, ...(next() < 0.2 ? { state: 'blocked', reason: 'billing' } : {}) }));
+  const openai = await seedKeys(world, 'openai', 48, (index) => ({ secret: `sk-proj-${String(index).padStart(8, '0')}aBcDeFgH`, ...(next() < 0.2 ? { state: 'blocked', reason: 'billing' } : {}) }));
+  // A request may be tried with these.
+  await world.sim.keys(openai.map((key) => ({ provider: 'openai', key })));
   await seedKeys(world, 'anthropic', 12, (index) => ({ secret: `sk-ant-api03-${String(index).padStart(8, '0')}aBcD` }));
   await seedKeys(world, 'groq', 3, (index) => ({ secret: `gsk_${String(index).padStart(8, '0')}aBcDeFgHiJkL`, state: 'blocked', reason: 'invalid' }));
   const hours = Array.from({ length: 24 * 30 }, (_, index) => {
@@ -74,32 +76,74 @@ async function fill() {
   await world.main.manage('POST', 'tokens', { name: 'Open WebUI of the team', per_day: 20_000 });
 }
 
-const PICTURES = [
-  ['overview', '#/', { ...DESK }],
-  ['overview-wide-dark', '#/', { ...WIDE, colorScheme: 'dark' }],
-  ['overview-zh', '#/', { ...DESK, locale: 'zh-CN' }],
-  ['overview-phone', '#/', { ...PHONE }],
-  ['keys', '#/keys/google-ai-studio', { ...DESK }],
-  ['keys-dark', '#/keys/google-ai-studio', { ...DESK, colorScheme: 'dark' }],
-  ['keys-phone-dark-zh', '#/keys/google-ai-studio', { ...PHONE, colorScheme: 'dark', locale: 'zh-CN' }],
-  ['key', '#/keys/google-ai-studio?key=5', { ...DESK }],
-  ['add-keys', '#/keys/google-ai-studio?add=1', { ...DESK }],
-  ['tokens', '#/tokens', { ...DESK }],
-  ['connect', '#/connect?app=cherry', { ...DESK }],
-  ['activity', '#/activity', { ...DESK }],
-  ['settings-zh', '#/settings', { ...DESK, locale: 'zh-CN' }],
-];
+const button = (page, name) => page.getByRole('button', { name }).first().click();
+/** Some pasted keys of which not all are good. */
+const pasted = (count) => Array.from({ length: count }, (_, index) => (index === 3 ? 'sk-proj-not-of-this-provider-0000' : index === 4 ? 'short' : `AIza${'xYz9'.repeat(7)}q${String(index % 40).padStart(6, '0')}`)).join('\n');
+
+/** Every view: where it is, and what to do there first. Words to press are in both languages. */
+const VIEWS = {
+  'sign-in': ['', undefined],
+  overview: ['#/'],
+  'keys-all': ['#/keys'],
+  keys: ['#/keys/google-ai-studio'],
+  'keys-selected': ['#/keys/google-ai-studio', async (page) => { for (const at of [1, 2, 4]) await page.locator('.keytable tbody input[type=checkbox]').nth(at).check(); }],
+  'keys-delete': ['#/keys/groq', async (page) => {
+    for (const at of [0, 1]) await page.locator('.keytable tbody input[type=checkbox]').nth(at).check();
+    await button(page, /^(Delete|删除)$/);
+  }],
+  key: ['#/keys/google-ai-studio?key=5'],
+  'key-blocked': ['#/keys/groq?key=3121'],
+  'add-keys': ['#/keys/google-ai-studio?add=1'],
+  'add-keys-long': ['#/keys/google-ai-studio?add=1', async (page) => { await page.locator('input[type=file]').setInputFiles({ name: 'keys.txt', mimeType: 'text/plain', buffer: Buffer.from(pasted(5_000)) }); }],
+  'add-keys-preview': ['#/keys/google-ai-studio?add=1', async (page) => {
+    await page.locator('textarea').fill(pasted(60));
+    await button(page, /^(Preview|预览)$/);
+    await page.locator('.preview tbody tr').first().waitFor();
+  }],
+  tokens: ['#/tokens'],
+  'token-new': ['#/tokens', async (page) => { await button(page, /^(New token|新建令牌)$/); }],
+  connect: ['#/connect'],
+  'connect-cherry': ['#/connect?app=cherry&provider=openai', async (page) => {
+    await button(page, /^(Send|发送)$/);
+    await page.locator('.outcome a').waitFor();
+  }],
+  activity: ['#/activity'],
+  requests: ['#/activity/requests'],
+  settings: ['#/settings'],
+};
+
+const NARROW = { ...PHONE, viewport: { width: 360, height: 740 } };
+/** How each of them is looked at. */
+const FORMS = {
+  '': { ...DESK },
+  '-dark': { ...DESK, colorScheme: 'dark' },
+  '-zh': { ...DESK, locale: 'zh-CN' },
+  '-wide': { ...WIDE },
+  '-phone': { ...NARROW },
+  '-phone-dark-zh': { ...NARROW, colorScheme: 'dark', locale: 'zh-CN' },
+};
+
+/** `ONLY=keys,settings-zh`: pictures whose names begin so. */
+const only = process.env.ONLY?.split(',');
 
 test('pictures of the page', async () => {
   mkdirSync(OUT, { recursive: true });
   await fill();
-  for (const [name, hash, options] of PICTURES) {
-    const page = await it.signIn({ hash, ...options });
-    await it.settled();
-    await page.evaluate(() => document.fonts.ready);
-    await page.waitForFunction(() => document.getAnimations().length === 0);
-    await page.evaluate(() => { if (document.activeElement instanceof HTMLElement && !document.activeElement.closest('dialog')) document.activeElement.blur(); });
-    await page.screenshot({ path: join(OUT, `${name}.png`), animations: 'disabled' });
+  await world.main.ask('mistral', 'mistral-small-latest');
+  for (const [view, [hash, prepare]] of Object.entries(VIEWS)) {
+    for (const [form, options] of Object.entries(FORMS)) {
+      const name = view + form;
+      if (only && !only.some((start) => name.startsWith(start))) continue;
+      const page = view === 'sign-in' ? await it.open(options) : await it.signIn({ hash, ...options });
+      await it.settled();
+      await prepare?.(page);
+      await it.settled();
+      await page.evaluate(() => document.fonts.ready);
+      await page.waitForFunction(() => document.getAnimations().length === 0);
+      await page.evaluate(() => { if (document.activeElement instanceof HTMLElement && !document.activeElement.closest('dialog')) document.activeElement.blur(); });
+      await page.screenshot({ path: join(OUT, `${name}.png`), animations: 'disabled' });
+    }
   }
+  it.complaints = [];
   await it.end();
 });

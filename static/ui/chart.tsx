@@ -25,6 +25,8 @@ interface Props {
   at: number[];
   series: Series[];
   height?: number;
+  /** Higher where its place is. */
+  fill?: boolean;
   /** Read out in place of the picture. */
   label: string;
   /** Below the axis, and in the readout. */
@@ -32,7 +34,7 @@ interface Props {
   full: (at: number) => string;
 }
 
-export function Chart({ at, series, height = 220, label, axis, full }: Props) {
+export function Chart({ at, series, height = 220, fill, label, axis, full }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
   const [pointed, setPointed] = useState<number | null>(null);
@@ -61,7 +63,7 @@ export function Chart({ at, series, height = 220, label, axis, full }: Props) {
     });
     place.style.color = '';
     const options: uPlot.Options = {
-      width: place.clientWidth, height,
+      width: place.clientWidth, height: place.clientHeight,
       legend: { show: false },
       cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
       scales: {
@@ -85,7 +87,8 @@ export function Chart({ at, series, height = 220, label, axis, full }: Props) {
     const it = new uPlot(options, table(latest.current), place);
     plot.current = it;
     const watcher = new ResizeObserver(() => {
-      if (place.clientWidth > 0 && place.clientWidth !== it.width) it.setSize({ width: place.clientWidth, height });
+      const { clientWidth: width, clientHeight: height } = place;
+      if (width > 0 && (width !== it.width || height !== it.height)) it.setSize({ width, height });
     });
     watcher.observe(place);
     return () => {
@@ -99,7 +102,7 @@ export function Chart({ at, series, height = 220, label, axis, full }: Props) {
 
   const index = pointed !== null && pointed < at.length ? pointed : null;
   return (
-    <figure class="chart">
+    <figure class={`chart ${fill ? 'fill' : ''}`}>
       <figcaption class="legend small">
         {series.map((one) => (
           <span key={one.label} class="row tight still">
@@ -110,7 +113,7 @@ export function Chart({ at, series, height = 220, label, axis, full }: Props) {
         ))}
         <span class="soft at">{index === null ? '' : full(at[index] ?? 0)}</span>
       </figcaption>
-      <div ref={box} class="plot" role="img" aria-label={label} style={{ height: `${height}px` }} />
+      <div ref={box} class="plot" role="img" aria-label={label} style={fill ? { minHeight: `${height}px` } : { height: `${height}px` }} />
     </figure>
   );
 }

@@ -114,8 +114,8 @@ function EventRow({ it }: { it: Event }) {
     <tr role="row">
       <td role="cell" class="nowrap"><Moment at={it.at} /></td>
       <td role="cell"><span class={`pill ${TONES[it.verdict] ?? 'off'}`}>{verdictWord(it.verdict)}</span> {it.reason && it.reason !== it.verdict && <span class="soft small">{reasonWord(it.reason)}</span>}</td>
-      <td role="cell">{it.key_id > 0 ? <a class="mono" href={to(['keys', it.provider], { key: it.key_id })}>{it.hint ?? t.activity.goneKey}</a> : null} <span class="soft small">{it.provider}</span></td>
-      <td role="cell" class="mono small any">{it.model ? modelWord(it.model) : ''}</td>
+      <td role="cell" class="of">{it.key_id > 0 ? <a class="mono" href={to(['keys', it.provider], { key: it.key_id })}>{it.hint ?? t.activity.goneKey}</a> : null} <span class="soft small">{it.provider}</span></td>
+      <td role="cell" class="mono small any model"><span title={it.model}>{it.model ? modelWord(it.model) : ''}</span></td>
       <td role="cell" class="small any words">{it.status > 0 && <span class="soft">{it.status} </span>}{sentence ?? it.message}</td>
     </tr>
   );

@@ -46,7 +46,10 @@ export function ConnectView() {
           </div>
           <section class="card pad stack" aria-labelledby="app-title">
             <h2 id="app-title" class="unseen">{t.connect.format}</h2>
-            <div><Segments wrap label={t.connect.format} value={app} options={APPS.map((one) => ({ value: one, text: t.connect.apps[one] }))} onChange={(value) => choose({ app: value })} /></div>
+            <div class="on-desk"><Segments wrap label={t.connect.format} value={app} options={APPS.map((one) => ({ value: one, text: t.connect.apps[one] }))} onChange={(value) => choose({ app: value })} /></div>
+            <label class="field on-phone"><span class="label">{t.connect.format}</span>
+              <select value={app} onChange={(event) => choose({ app: event.currentTarget.value })}>{APPS.map((one) => <option key={one} value={one}>{t.connect.apps[one]}</option>)}</select>
+            </label>
             <Guide app={app} provider={provider} model={model || 'MODEL'} />
           </section>
         </div>

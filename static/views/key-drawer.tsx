@@ -189,7 +189,7 @@ function Coolings({ all, onClear }: { all: Cooling[]; onClear: () => void }) {
       <div class="row between"><h3>{t.drawer.coolings}</h3>{running.length > 0 && <Button small kind="bare" icon="clock" onClick={onClear}>{t.drawer.clearCoolings}</Button>}</div>
       {all.length === 0 ? <p class="soft">{t.drawer.noCoolings}</p> : (
         <div class="scroll" tabindex={0} role="group" aria-label={t.drawer.coolings}>
-          <table class="small-table">
+          <table role="table" class="small-table coolings">
             <thead><tr><th scope="col">{t.drawer.model}</th><th scope="col">{t.drawer.ends}</th><th scope="col">{t.drawer.source}</th><th scope="col" class="number">{t.drawer.strikes}</th><th scope="col" class="number">{t.drawer.total}</th></tr></thead>
             <tbody>
               {sorted.map((one) => {
@@ -199,8 +199,8 @@ function Coolings({ all, onClear }: { all: Cooling[]; onClear: () => void }) {
                     <th scope="row" class="mono small any">{modelWord(one.model)}</th>
                     <td class="nowrap">{on ? <span class="wait"><Countdown until={one.until} /></span> : <span class="soft">{t.drawer.past}</span>}</td>
                     <td><span class="nowrap">{t.sources[one.source]}</span><br /><span class="soft small">{reasonWord(one.reason)}</span></td>
-                    <td class="number">{number(one.strikes)}</td>
-                    <td class="number nowrap">{duration(one.total_seconds * 1000)}</td>
+                    <td class="number" data-label={t.drawer.strikes}>{number(one.strikes)}</td>
+                    <td class="number nowrap" data-label={t.drawer.total}>{duration(one.total_seconds * 1000)}</td>
                   </tr>
                 );
               })}

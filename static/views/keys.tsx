@@ -103,7 +103,7 @@ export function KeysView() {
   return (
     <div class="view keys">
       <div class="head">
-        <h1>{provider ? name : t.keys.title}</h1>
+        <h1>{provider ? <><span class="on-desk">{name}</span><span class="on-phone">{t.keys.title}</span></> : t.keys.title}</h1>
         <ProviderPicker provider={provider} providers={providers.data?.providers ?? []} />
         <Menu label={t.keys.bulk} icon="more" kind="" items={[{ text: t.keys.actions.export, icon: 'download', run: () => setDialog({ kind: 'export', chosen: { filter, expect: data?.total ?? 0 } }) }]} />
         <Button kind="primary" icon="plus" onClick={() => move({ add: 1 }, false)}>{t.keys.add}</Button>
@@ -197,7 +197,7 @@ function Filters({ search, onSearch, state, counts, values, onChange, filtered, 
       <select class="on-phone" aria-label={t.keys.sort} value={`${sort} ${order}`} onChange={(event) => { const [by, way] = event.currentTarget.value.split(' '); onChange({ sort: by, order: way }); }}>
         {SORTS.flatMap((one) => (['desc', 'asc'] as const).map((way) => <option key={one + way} value={`${one} ${way}`}>{t.keys.sorts[one]} {way === 'asc' ? '↑' : '↓'}</option>))}
       </select>
-      <Button icon="filter" aria-expanded={more} onClick={() => setMore(!more)}>{t.keys.moreFilters}{used > 0 && <span class="pill accent">{used}</span>}</Button>
+      <Button icon="filter" aria-label={t.keys.moreFilters} aria-expanded={more} onClick={() => setMore(!more)}><span class="on-desk">{t.keys.moreFilters}</span>{used > 0 && <span class="pill accent">{used}</span>}</Button>
       {filtered && <Button kind="bare" icon="close" onClick={onClear}>{t.keys.clearFilters}</Button>}
       {more && (
         <div class="fields morefilters">
@@ -255,7 +255,7 @@ function Table({ keys, withProvider, names, picked, everything, opened, onPick, 
   );
   return (
     <div class="scroll">
-      <table role="table" class="keytable">
+      <table role="table" class={`keytable ${withProvider ? 'mixed' : ''}`}>
         <thead role="rowgroup">
           <tr role="row">
             <th class="c-pick" role="columnheader">
@@ -270,7 +270,7 @@ function Table({ keys, withProvider, names, picked, everything, opened, onPick, 
             {head('state', t.keys.stateColumn, 'c-state')}
             <th scope="col" role="columnheader" class="c-cool">{t.keys.coolings}</th>
             {head('requests_today', t.keys.today, 'c-number number')}
-            {head('last_used', t.keys.lastUsed, 'c-time')}
+            {head('last_used', t.keys.lastUsed, 'c-time c-used')}
             {head('created', t.keys.age, 'c-time c-age')}
             <th class="c-do" role="columnheader"><span class="unseen">{t.more}</span></th>
           </tr>
@@ -330,7 +330,7 @@ function Row({ it, provider, on, current, onPick, onOpen, onAct, onTest }: {
       </td>
       <td class={`c-cool ${it.coolings.length > 0 ? '' : 'none'}`} role="cell"><Cools all={it.coolings} /></td>
       <td class="c-number number" role="cell" data-label={t.keys.today}>{it.requests_today > 0 ? number(it.requests_today) : <span class="soft">0</span>}</td>
-      <td class="c-time soft" role="cell" data-label={t.keys.lastUsed}><LastUsed key={it.last_used} at={it.last_used} /></td>
+      <td class="c-time c-used soft" role="cell" data-label={t.keys.lastUsed}><LastUsed key={it.last_used} at={it.last_used} /></td>
       <td class="c-time c-age soft" role="cell" data-label={t.keys.age}><When at={it.created_at} /></td>
       <td class="c-do" role="cell"><Menu small label={t.keys.actionsOf(it.hint)} items={items} /></td>
     </tr>
