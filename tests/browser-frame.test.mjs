@@ -71,7 +71,7 @@ test('a wrong and a limited token are told why; the right one is let in, kept no
     await token.fill(wrong);
     await button.click();
     await page.getByRole('alert').filter({ hasText: why }).waitFor();
-    it.expect(new RegExp(`status of ${status}`));
+    await it.expect(new RegExp(`status of ${status}`));
   }
   await token.fill(TOKEN);
   await token.press('Enter');
@@ -145,7 +145,7 @@ test('what cannot be loaded says so and is tried again; what was shown stays', a
   await page.route('**/admin/api/tokens', (route) => route.fulfill({ status: 503, contentType: 'application/json', body: JSON.stringify({ error: { code: 'store_unavailable', message: 'no', values: {} } }) }), { times: 1 });
   await it.go('#/tokens').catch(() => {});
   await page.getByText('The database (D1) does not answer. Try again in a moment.').waitFor();
-  it.expect(/status of 503/);
+  await it.expect(/status of 503/);
   await page.getByRole('button', { name: 'Try again' }).click();
   await page.getByText('No tokens yet').waitFor();
 

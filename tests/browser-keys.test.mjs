@@ -113,9 +113,10 @@ test('everything that matches is chosen, changed after a sentence that says how 
   await question.getByRole('button', { name: 'Delete' }).click();
   await shown('1,000 keys deleted.');
   await shown('No key matches');
+  await page.waitForFunction(() => !location.hash.includes('page=')); // there is no second page any more
   assert.equal(await count("state = 'deleted'"), 1_000);
   await page.getByRole('button', { name: 'Undo' }).click();
-  await shown('Taken back for 1,000 keys.');
+  await it.said('Taken back for 1,000 keys.');
   await shown('1–50 of 1,000');
   assert.equal(await count("state = 'blocked'"), 1_000);
 });
@@ -150,9 +151,9 @@ test('a few keys: tags, remark and disabling at once; what the Worker refuses is
   await victim.getByRole('button', { name: /^Actions for/ }).click();
   await page.getByRole('menuitem', { name: 'Delete' }).click();
   await dialog('Delete 1 key?').getByRole('button', { name: 'Delete' }).click();
-  await shown('The database (D1) does not answer');
+  await it.said('The database (D1) does not answer');
   await rows().filter({ hasText: other }).waitFor();
-  it.expect(/status of 503/);
+  await it.expect(/status of 503/);
   assert.notEqual(hint, other);
 });
 
@@ -183,7 +184,7 @@ test('one key: what is known of it, a test, its text on demand, and editing', as
   await drawer.getByLabel('Priority').fill('5000');
   await drawer.getByRole('button', { name: 'Save' }).click();
   await drawer.getByText('It must be a number from -1,000 to 1,000.').waitFor();
-  it.expect(/status of 400/);
+  await it.expect(/status of 400/);
   await drawer.getByLabel('Priority').fill('5');
   await drawer.getByRole('button', { name: 'Save' }).click();
   await drawer.getByText('<img src=x onerror="window.pwned=1">').waitFor();
@@ -267,8 +268,9 @@ test('on a phone the list is one of cards, and everything can be reached', async
   await it.fits('the selection');
   await row(secrets[1]).locator('.hint').click();
   await page.locator('dialog.drawer').getByRole('button', { name: 'Test now' }).waitFor();
+  await page.waitForFunction(() => document.getAnimations().length === 0); // it slides in
   const box = await page.locator('dialog.drawer').boundingBox();
-  assert.ok(box.x >= 0 && box.width <= PHONE.viewport.width);
+  assert.ok(box.x >= 0 && box.width <= PHONE.viewport.width, JSON.stringify(box));
   await page.locator('dialog.drawer').getByRole('button', { name: 'Close' }).click();
   await page.getByRole('navigation', { name: 'Main' }).last().getByRole('link', { name: 'Activity' }).click();
   await page.getByRole('heading', { name: 'Activity' }).waitFor();

@@ -53,7 +53,7 @@ test('a token is made, shown once, used, limited, switched off and revoked', asy
   await form.getByLabel('Requests per minute').fill('0');
   await form.getByRole('button', { name: 'New token' }).click();
   await form.getByText(/It must be a number from 1 to/).waitFor();
-  it.expect(/status of 400/);
+  await it.expect(/status of 400/);
   await form.getByLabel('Requests per minute').fill('50');
   await form.getByLabel('Expires').selectOption('30');
   await it.axe('the form');
@@ -102,7 +102,7 @@ test('settings for clients have this address, the provider and the model, and ca
   const fields = page.locator('.form-fields');
   await fields.getByText(`${url}/api/anthropic`).waitFor();
   await fields.getByRole('button', { name: 'Copy: API host' }).click();
-  await shown('Copied.');
+  await it.said('Copied.');
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), `${url}/api/anthropic`);
   await page.getByRole('button', { name: 'Open WebUI' }).click();
   await fields.getByText(`${url}/api/compat`).waitFor();
@@ -128,7 +128,7 @@ test('a request that fails says why', async () => {
   const page = await it.signIn({ hash: '#/connect?provider=openai' });
   await page.getByRole('button', { name: 'Send' }).click();
   await page.locator('.answer').getByRole('alert').getByText(/HTTP 503: .*key/).waitFor();
-  it.expect(/status of 503/);
+  await it.expect(/status of 503/);
 });
 
 test('events and failed requests are listed, filtered, older ones fetched, and refreshed by themselves', async () => {
@@ -171,7 +171,7 @@ test('settings show how the Worker is set up, and export the pool', async () => 
   const keys = await world.keys('openai', 3);
   const page = await it.signIn({ hash: '#/settings' });
   await shown('No problems found in the settings.');
-  await shown('simulated: no real provider is asked');
+  await shown('Simulated: no real provider is asked');
   await page.getByRole('button', { name: 'Export all keys' }).click();
   const file = page.waitForEvent('download');
   await dialog('Export 3 keys').getByText('Keep it safe').waitFor();

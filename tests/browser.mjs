@@ -12,9 +12,10 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, afterEach, before, beforeEach } from 'node:test';
 import { chromium } from 'playwright-core';
-import { TOKEN } from './harness.mjs';
+import { TOKEN, eventually } from './harness.mjs';
 
-export const PATIENCE = 30_000;
+/** Longer than anything takes, however busy the machine is. */
+export const PATIENCE = 60_000;
 export const DESK = { viewport: { width: 1360, height: 900 } };
 export const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -31,8 +32,12 @@ export const launch = () =>
     args: [...ARGS, ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])],
   });
 
-/** Watches in the page itself: violations of its policy, and what moves without being asked to. */
+/** Watches in the page itself: violations of its policy, what moves without being asked to, and what is said for a moment only. */
 function watch() {
+  window.__said = [];
+  new MutationObserver((changes) => {
+    for (const { addedNodes } of changes) for (const node of addedNodes) if (node instanceof Element) for (const toast of node.matches('.toast') ? [node] : node.querySelectorAll('.toast')) window.__said.push(toast.textContent);
+  }).observe(document, { childList: true, subtree: true });
   window.__violations = [];
   document.addEventListener('securitypolicyviolation', (event) => window.__violations.push(`${event.violatedDirective} ${event.blockedURI}`));
   window.__shifts = [];
@@ -96,11 +101,16 @@ export class Browser {
     return this.page.waitForFunction(() => document.querySelector('h1') && !document.querySelector('[aria-busy=true], .bone'));
   }
 
-  /** Takes a complaint that the test has provoked. */
-  expect(pattern) {
-    const index = this.complaints.findIndex((text) => pattern.test(text));
-    assert.ok(index >= 0, `the browser says ${pattern}: ${JSON.stringify(this.complaints)}`);
-    this.complaints.splice(index, 1);
+  /** Waits for a complaint that the test has provoked, and takes it. */
+  async expect(pattern) {
+    const index = () => this.complaints.findIndex((text) => pattern.test(text));
+    await eventually(() => assert.ok(index() >= 0, `the browser says ${pattern}: ${JSON.stringify(this.complaints)}`));
+    this.complaints.splice(index(), 1);
+  }
+
+  /** Until this was said in a toast. It may be gone again: they stay for some seconds only. */
+  async said(words) {
+    await this.page.waitForFunction((wanted) => window.__said.some((text) => text.includes(wanted)), words);
   }
 
   /** No violation of accessibility in what is shown. */
@@ -118,10 +128,10 @@ export class Browser {
     assert.ok(sum < 0.02, `${what} moves by ${sum}: ${JSON.stringify(shifts, null, 1)}`);
   }
 
-  /** Nothing is wider than the screen. */
+  /** Nothing is wider than the screen, nor than the dialog that it is in. */
   async fits(what = '') {
-    const over = await this.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    assert.equal(over, 0, `${what} is wider than the screen`);
+    const over = await this.page.evaluate(() => [document.documentElement, ...document.querySelectorAll('dialog[open], dialog[open] .inside')].map((node) => node.scrollWidth - node.clientWidth));
+    assert.deepEqual(over.filter((by) => by !== 0), [], `${what} is wider than its place`);
   }
 
   async end() {

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import Anthropic from '@anthropic-ai/sdk';
 import { GoogleGenAI } from '@google/genai';
 import OpenAI, { toFile } from 'openai';
-import { TOKEN, fnv1a, startWorld } from './harness.mjs';
+import { TOKEN, errorOf, fnv1a, startWorld } from './harness.mjs';
 
 const ONE = 'token-for-openrouter-only-1a2b3c';
 const world = await startWorld({ isolates: { main: { AUTH_KEY: `${TOKEN};${ONE}=openrouter` } }, forbidden: [ONE] });
@@ -20,15 +20,6 @@ const anthropic = (path = '', more = { apiKey: TOKEN }) => new Anthropic({ apiKe
 const user = (content) => [{ role: 'user', content }];
 const chat = (client, model, content = 'hi') => client.chat.completions.create({ model, messages: user(content) });
 const gatewayPath = (entry) => entry.path.replace('/v1/account/one-balance/', '');
-
-async function errorOf(work) {
-  try {
-    await work();
-  } catch (error) {
-    return error;
-  }
-  return assert.fail('it should have failed');
-}
 
 /** What arrived: the gateway's path and the model in the body. */
 async function seen() {

@@ -30,7 +30,7 @@ export const TOKEN = 'tok-9f31c6a2e8-unrestricted-5d07';
 // === waiting ===
 
 /** Asks until `work` neither throws nor returns `false`; its last error is the failure. */
-export async function eventually(work, { within = 20_000 } = {}) {
+export async function eventually(work, { within = 60_000 } = {}) {
   const deadline = Date.now() + within;
   for (;;) {
     try {
@@ -42,6 +42,16 @@ export async function eventually(work, { within = 20_000 } = {}) {
     }
     await pause(20);
   }
+}
+
+/** The error that a call ends with. */
+export async function errorOf(work) {
+  try {
+    await work();
+  } catch (error) {
+    return error;
+  }
+  return assert.fail('it should have failed');
 }
 
 // === the simulated gateway ===

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import Anthropic from '@anthropic-ai/sdk';
 import { ApiError, GoogleGenAI } from '@google/genai';
 import OpenAI, { toFile } from 'openai';
-import { TOKEN, startWorld } from './harness.mjs';
+import { TOKEN, errorOf, startWorld } from './harness.mjs';
 
 const SCOPED = 'scoped-token-1a2b3c4d5e6f';
 const world = await startWorld({ isolates: { main: { AUTH_KEY: `${TOKEN};${SCOPED}=custom-other` } }, forbidden: [SCOPED] });
@@ -19,16 +19,6 @@ const anthropic = (apiKey = TOKEN) => new Anthropic({ apiKey, baseURL: `${world.
 
 const user = (content) => [{ role: 'user', content }];
 const parameters = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] };
-
-/** The error that a call ends with. */
-async function errorOf(work) {
-  try {
-    await work();
-  } catch (error) {
-    return error;
-  }
-  return assert.fail('it should have failed');
-}
 
 describe('openai', () => {
   for (const [path, provider, model] of [
