@@ -39,7 +39,7 @@ mod tests;
 
 pub use empty::{LONGEST_EMPTY, is_empty_answer};
 pub use limits::lesson;
-pub use quota_headers::{Standing, sends_quota_headers, spent, standing};
+pub use quota_headers::{GAUGES, LOW, Standing, gauges_of, spent, standing};
 pub use stream::{classify_stream_head, end_of_events};
 
 use body::{Document, Fault};

@@ -189,11 +189,11 @@ function kindOf(name) {
 export function read(request) {
   const headers = {};
   let said = `${request.method}\n${request.url}`;
-  for (const [name, value] of request.headers) {
+  request.headers.forEach((value, name) => {
     const kind = kindOf(name);
     if (kind & FORWARDED) headers[name] = value;
     if (kind & READ) said += `\n${name}\n${value}`;
-  }
+  });
   current.request = request;
   current.headers = headers;
   return said;
@@ -228,6 +228,18 @@ export function send(method, lines, body) {
     (reason) => resume(task, number, 0, reason),
   );
   return number;
+}
+
+/** The names of each set of gauges: see `names_of_gauges` in glue.rs. */
+const gauges = [];
+
+export function low(response, set, most) {
+  const names = (gauges[set] ??= worker.names_of_gauges(set).split('\n'));
+  const headers = response.headers;
+  return names.some((name) => {
+    const value = headers.get(name);
+    return value !== null && !(Number(value) > most);
+  });
 }
 
 /** As in respond.rs. */

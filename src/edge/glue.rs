@@ -6,7 +6,7 @@ use worker::wasm_bindgen::{self, JsValue};
 use worker::web_sys::{Request, Response};
 
 use super::{env, inbound};
-use crate::balance::provider;
+use crate::balance::{classify, provider};
 
 #[wasm_bindgen(module = "one-balance-entry")]
 extern "C" {
@@ -36,8 +36,18 @@ extern "C" {
     /// are the address, then names and values of headers, all on lines of their own. Without a
     /// `method` it is that of the client's request, and so are the headers to begin with.
     pub fn send(method: &str, lines: &str, body: Option<&ArrayBuffer>) -> u32;
+    /// Whether one of the gauges of a set is there and not above `most`. A number is compared here, so
+    /// that no text crosses for the many answers of which nothing follows.
+    pub fn low(response: &Response, set: usize, most: u32) -> bool;
     /// The answer for the client: the same body, and headers that can be changed.
     pub fn pass(response: &Response, attempts: u32) -> Response;
+}
+
+/// The headers of a set of gauges, a line each. Asked once for each set.
+#[wasm_bindgen]
+#[must_use]
+pub fn names_of_gauges(set: usize) -> String {
+    classify::GAUGES.get(set).map(|(_, names)| names.join("\n")).unwrap_or_default()
 }
 
 /// The client's header goes on.

@@ -27,7 +27,9 @@ const SCAN_PIECE: u32 = 64 * 1024;
 /// headers that are looked into, read in one crossing.
 pub struct Said {
     /// Lines: the method, the address, and by turns names and values of headers.
-    lines: String,
+    text: String,
+    /// Where each line ends. It is asked for headers a dozen times.
+    ends: Vec<usize>,
 }
 
 /// Headers that are looked into besides those that may hold a token.
@@ -57,19 +59,27 @@ impl Said {
     /// Reads the head of a request.
     #[must_use]
     pub fn read(request: &Request) -> Self {
-        Self { lines: glue::read(request) }
+        let text = glue::read(request);
+        let ends = memchr::memchr_iter(b'\n', text.as_bytes()).chain([text.len()]).collect();
+        Self { text, ends }
+    }
+
+    fn line(&self, number: usize) -> Option<&str> {
+        let start =
+            number.checked_sub(1).map_or(Some(0), |before| Some(self.ends.get(before)? + 1));
+        self.text.get(start?..*self.ends.get(number)?)
     }
 
     /// The method.
     #[must_use]
     pub fn method(&self) -> &str {
-        self.lines.lines().next().unwrap_or_default()
+        self.line(0).unwrap_or_default()
     }
 
     /// The address behind its scheme.
     fn address(&self) -> &str {
-        let url = self.lines.lines().nth(1).unwrap_or_default();
-        url.split_once("://").map_or(url, |(_, rest)| rest)
+        let url = self.line(1).unwrap_or_default();
+        url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or(url)
     }
 
     /// The host that the request was sent to.
@@ -88,14 +98,8 @@ impl Said {
     /// A header that [`reads`] names.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.lines.lines().skip(2);
-        while let Some(known) = lines.next() {
-            let value = lines.next()?;
-            if known == name {
-                return Some(value);
-            }
-        }
-        None
+        let names = (2..self.ends.len()).step_by(2);
+        names.into_iter().find(|at| self.line(*at) == Some(name)).and_then(|at| self.line(at + 1))
     }
 }
 

@@ -14,7 +14,7 @@ use super::store::Store;
 use super::task::{Context, apart};
 use super::trail::Step;
 use super::upstream::Failure;
-use super::{alerts, log, pool, respond, sealing, usage};
+use super::{alerts, glue, log, pool, respond, sealing, usage};
 use crate::balance::classify::{self, Answer, Standing};
 use crate::balance::error::Refusal;
 use crate::balance::health::{self, Attempt, Policy};
@@ -221,6 +221,14 @@ impl<'a> Journey<'a> {
             .unwrap_or(Held::Gone)
     }
 
+    /// Whether a success may have made or deleted a stored object: most requests can do neither.
+    #[must_use]
+    pub fn deals_with_objects(&self) -> bool {
+        let objects = object::of(&self.target.provider);
+        self.method == "DELETE"
+            || objects.creation(self.method, self.path, self.target.store).is_some()
+    }
+
     /// Remembers what a success made with this key, and forgets what it deleted.
     pub async fn note_objects(&self, attempt: &Try, response: Response) -> Response {
         let objects = object::of(&self.target.provider);
@@ -311,24 +319,29 @@ impl<'a> Journey<'a> {
         self.with_pool(|snapshot| snapshot.succeeded(attempt.key, &self.target.model, at));
         usage::attempt(self.target, attempt.key, at, Outcome::Success);
         let slug = self.target.provider.as_str();
-        if classify::sends_quota_headers(slug) {
-            let headers = response.headers();
-            let header = |name: &str| headers.get(name).ok().flatten();
-            match classify::standing(slug, &header, at) {
-                Standing::Spent(scope, wait, reason) => {
-                    let verdict = Verdict::Cool { scope, wait, reason };
-                    if let Some(change) =
-                        self.target.change(attempt, &verdict, at, self.settings.policy)
-                    {
-                        self.target.record(change, at, response.status(), String::new());
-                    }
+        if classify::gauges_of(slug).is_some_and(|set| glue::low(response, set, classify::LOW)) {
+            self.heed_gauges(attempt, response);
+        }
+    }
+
+    /// Little is left, or nothing.
+    #[inline(never)]
+    fn heed_gauges(&self, attempt: &Try, response: &Response) {
+        let (at, headers) = (attempt.ended, response.headers());
+        let header = |name: &str| headers.get(name).ok().flatten();
+        match classify::standing(&self.target.provider, &header, at) {
+            Standing::Spent(scope, wait, reason) => {
+                let verdict = Verdict::Cool { scope, wait, reason };
+                let change = self.target.change(attempt, &verdict, at, self.settings.policy);
+                if let Some(change) = change {
+                    self.target.record(change, at, response.status(), String::new());
                 }
-                Standing::Low(told) => {
-                    let model = &self.target.model;
-                    self.with_pool(|snapshot| snapshot.hear(attempt.key, model, told, at));
-                }
-                Standing::Plenty => {}
             }
+            Standing::Low(told) => {
+                let model = &self.target.model;
+                self.with_pool(|snapshot| snapshot.hear(attempt.key, model, told, at));
+            }
+            Standing::Plenty => {}
         }
     }
 

@@ -175,10 +175,16 @@ pub async fn holder(store: &Store, name: &str) -> Option<(String, KeyId)> {
 pub async fn continues_upload(store: &Store, api: &ApiRoute) -> bool {
     let names = object::of(&api.provider).in_address(&api.path, api.query.as_deref());
     let upload = names.iter().find(|name| name.starts_with(object::UPLOAD));
-    match upload.filter(|_| api.path.starts_with("upload/")) {
+    match upload.filter(|_| is_upload(&api.path)) {
         Some(upload) => holder(store, upload).await.is_some_and(|(of, _)| of == api.provider),
         None => false,
     }
+}
+
+/// Whether a path is one of uploads. Only their answers have an address to go on at.
+#[must_use]
+pub fn is_upload(path: &str) -> bool {
+    path.starts_with("upload/")
 }
 
 /// An upload goes on where it began: here, with the key that began it, so that the file is known. The

@@ -9,19 +9,34 @@ use super::task::Settled;
 use crate::balance::Millis;
 use crate::balance::pick::mix;
 
-/// The time. In production it advances only when the isolate waits for something outside.
+thread_local! {
+    static NOW: Cell<Option<Millis>> = const { Cell::new(None) };
+    static SEED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The time. In production it advances only when the isolate waits for something outside, so the
+/// platform is asked once for each time that it calls in.
 #[must_use]
+pub fn now() -> Millis {
+    NOW.get().unwrap_or_else(|| {
+        let now = ask();
+        NOW.set(Some(now));
+        now
+    })
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a time is a whole positive number far below 2^53"
 )]
-pub fn now() -> Millis {
+fn ask() -> Millis {
     Date::now() as Millis
 }
 
-thread_local! {
-    static SEED: Cell<u64> = const { Cell::new(0) };
+/// The platform calls in: it may be later than it was.
+pub fn time_passed() {
+    NOW.set(None);
 }
 
 /// A number for tie-breaking and jitter: from the system's randomness once per isolate, then a

@@ -38,6 +38,15 @@ pub fn with<R>(provider: &str, work: impl FnOnce(&mut Snapshot) -> R) -> Option<
     isolate(|isolate| isolate.snapshot(provider).map(work))
 }
 
+/// What is to be read behind a request for the provider, when there is a snapshot to serve it from.
+#[must_use]
+pub fn at_hand(provider: &str) -> Option<Option<Kind>> {
+    match isolate(|isolate| isolate.access(provider, now())) {
+        Access::Ready(behind) => Some(behind),
+        Access::Wait | Access::First(_) => None,
+    }
+}
+
 /// Makes sure that there is a snapshot of the provider: read by this request, or by another that is
 /// at it. Tells what is to be read behind the request.
 ///

@@ -50,12 +50,14 @@ pub async fn proxy(
         let who = trip.who.insert(tokens::who(request, said, &api, settings, &store).await?);
         let (target, outgoing) = prepare(request, said, &mut api, who.token(), &asker).await?;
         let target = trip.target.insert(target);
-        trip.stale = apart(pool::ready(&store, &target.provider))
-            .await
-            .inspect_err(|refusal| usage::request(target, Err(refusal)))?;
-        let only = apart(objects::key_for(&store, target))
-            .await
-            .inspect_err(|refusal| usage::request(target, Err(refusal)))?;
+        trip.stale = match pool::at_hand(&target.provider) {
+            Some(stale) => stale,
+            None => apart(pool::ready(&store, &target.provider)).await?,
+        };
+        let only = match target.objects.is_empty() {
+            true => None,
+            false => apart(objects::key_for(&store, target)).await?,
+        };
         let mut journey = Journey::new(said.method(), &api, target, only, settings, &store, ctx);
         let answer = run(&mut journey, &outgoing).await;
         journey.settle();
@@ -63,18 +65,22 @@ pub async fn proxy(
         if who.is_page() {
             trip.shown = Some((journey.last_key(), journey.attempts()));
         }
-        usage::request(target, answer.as_ref());
-        if let Ok(answer) = &answer {
+        if let Ok(answer) = &answer
+            && objects::is_upload(&api.path)
+        {
             objects::readdress(answer, request, &api.provider);
         }
         answer
     };
     let mut answer = answer.await;
-    usage::behind(ctx, &store);
     let (status, refused) = match &answer {
         Ok(response) => (response.status(), None),
         Err(refusal) => (refusal.status(), Some(refusal.kind)),
     };
+    if let Some(target) = &trip.target {
+        usage::request(target, status, refused);
+    }
+    usage::behind(ctx, &store);
     if status >= 400 || settings.log_all {
         let refusal = answer.as_mut().err().map(|refusal| {
             refusal.told = true;
@@ -187,7 +193,10 @@ pub async fn run(journey: &mut Journey<'_>, outgoing: &Outgoing) -> Result<Respo
                 match inspected {
                     Ok(response) => {
                         journey.succeeded(&attempt, &response);
-                        let response = apart(journey.note_objects(&attempt, response)).await;
+                        let response = match journey.deals_with_objects() {
+                            true => apart(journey.note_objects(&attempt, response)).await,
+                            false => response,
+                        };
                         return Ok(respond::pass(&response, journey.attempts()));
                     }
                     Err((failure, verdict)) => take(journey, &attempt, secret, failure, &verdict)?,

@@ -21,6 +21,7 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{self, JsValue};
 
 use super::glue;
+use super::platform::time_passed;
 
 type Work = Pin<Box<dyn Future<Output = JsValue>>>;
 
@@ -95,6 +96,7 @@ fn add(work: Work) -> u32 {
 
 /// Polls a task. Tells whether it has to wait again.
 fn run(id: u32) -> bool {
+    time_passed();
     let taken = EXECUTOR.with_borrow_mut(|executor| {
         let task = executor.tasks.iter_mut().find(|task| task.id == id)?;
         executor.polled = Some(Arc::as_ptr(&task.alarm).cast());

@@ -4,14 +4,12 @@
 use core::cell::RefCell;
 use std::rc::Rc;
 
-use worker::web_sys::Response;
-
 use super::inbound::Target;
 use super::log;
 use super::platform::{now, pause};
 use super::store::{LONG_PATIENCE, Store};
 use super::task::Context;
-use crate::balance::error::{Kind, Refusal};
+use crate::balance::error::Kind;
 use crate::balance::key::KeyId;
 use crate::balance::usage::{End, Ledger, Outcome, Plan};
 use crate::balance::{Millis, SECOND};
@@ -32,13 +30,13 @@ pub fn attempt(target: &Target, key: KeyId, at: Millis, outcome: Outcome) {
     });
 }
 
-/// A client's request has this answer.
-pub fn request(target: &Target, answer: Result<&Response, &Refusal>) {
-    let end = match answer {
-        Ok(response) if response.status() < 400 => End::Served,
-        Ok(_) => End::Failed,
-        Err(refusal) if matches!(refusal.kind, Kind::Exhausted { .. }) => End::Exhausted,
-        Err(_) => End::Refused,
+/// A client's request has this answer: of the upstream, or one of our own.
+pub fn request(target: &Target, status: u16, refused: Option<Kind>) {
+    let end = match refused {
+        None if status < 400 => End::Served,
+        None => End::Failed,
+        Some(Kind::Exhausted { .. }) => End::Exhausted,
+        Some(_) => End::Refused,
     };
     LEDGER.with_borrow_mut(|ledger| {
         ledger.request(now(), &target.provider, &target.model, target.token, end);

@@ -10,16 +10,51 @@ use super::super::{MINUTE, Millis, clock};
 use super::HeaderOf;
 use super::rules::{at, month};
 
-/// Whether [`spent`] can ever say something about this provider.
+/// Providers whose answers tell what is left, and the headers that do.
 ///
-/// The others send no such header (Gemini, Vertex, Bedrock, Workers AI, OpenRouter, Hugging Face,
-/// ElevenLabs), or none that says when to come back.
+/// The others send none (Gemini, Vertex, Bedrock, Workers AI, OpenRouter, Hugging Face, ElevenLabs),
+/// or none that says when to come back.
+pub const GAUGES: &[(&[&str], &[&str])] = &[
+    (
+        &["openai", "azure-openai", "groq"],
+        &["x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens"],
+    ),
+    (
+        &["anthropic"],
+        &[
+            "anthropic-ratelimit-requests-remaining",
+            "anthropic-ratelimit-tokens-remaining",
+            "anthropic-ratelimit-input-tokens-remaining",
+            "anthropic-ratelimit-output-tokens-remaining",
+        ],
+    ),
+    (
+        &["cerebras"],
+        &[
+            "x-ratelimit-remaining-requests-minute",
+            "x-ratelimit-remaining-tokens-minute",
+            "x-ratelimit-remaining-requests-hour",
+            "x-ratelimit-remaining-tokens-hour",
+            "x-ratelimit-remaining-requests-day",
+            "x-ratelimit-remaining-tokens-day",
+        ],
+    ),
+    (
+        &["mistral"],
+        &[
+            "x-ratelimitbysize-remaining-month",
+            "x-ratelimit-remaining-req-minute",
+            "x-ratelimitbysize-remaining-minute",
+        ],
+    ),
+    (&["cohere"], &["x-trial-endpoint-call-remaining"]),
+];
+
+/// The set of [`GAUGES`] of a provider. While all of them are above [`LOW`], or not there, [`standing`]
+/// has nothing to say.
 #[must_use]
-pub fn sends_quota_headers(provider: &str) -> bool {
-    matches!(
-        provider,
-        "openai" | "azure-openai" | "groq" | "anthropic" | "cerebras" | "mistral" | "cohere"
-    )
+pub fn gauges_of(provider: &str) -> Option<usize> {
+    GAUGES.iter().position(|(providers, _)| providers.contains(&provider))
 }
 
 /// The cooling that the remaining-quota headers of an answer call for; `None` when something is
@@ -53,7 +88,7 @@ pub enum Standing {
 }
 
 /// From so many requests left on they are counted: as many may well be under way with one key.
-const LOW: u64 = 16;
+pub const LOW: u32 = 16;
 
 /// [`spent`], and else how many requests are left if they are few. No header is read twice: reading
 /// one is dear.
@@ -76,7 +111,7 @@ pub fn standing(provider: &str, headers: HeaderOf<'_>, now: Millis) -> Standing 
 
 fn headroom(provider: &str, headers: HeaderOf<'_>, now: Millis) -> Option<Headroom> {
     let whole = |name: &str| headers(name)?.trim().parse::<u64>().ok();
-    let few = |name: &str| whole(name).filter(|left| (1..=LOW).contains(left));
+    let few = |name: &str| whole(name).filter(|left| (1..=u64::from(LOW)).contains(left));
     match provider {
         "openai" | "azure-openai" | "groq" => {
             let left = few("x-ratelimit-remaining-requests")?;
@@ -197,7 +232,7 @@ mod tests {
         };
         spent(provider, &find, NOW).map(|(scope, wait, reason)| {
             assert_eq!(scope, Scope::Model);
-            assert!(sends_quota_headers(provider));
+            assert!(gauges_of(provider).is_some());
             (wait, reason)
         })
     }

@@ -2,8 +2,7 @@
 //! and what `health` makes of the verdict.
 
 use one_balance::balance::classify::{
-    self, Answer, MAX_MESSAGE, classify, classify_stream_head, is_empty_answer, message,
-    sends_quota_headers, spent,
+    self, Answer, MAX_MESSAGE, classify, classify_stream_head, is_empty_answer, message, spent,
 };
 use one_balance::balance::health::{self, Attempt, Policy};
 use one_balance::balance::key::{Cooling, Key, KeyId, Secret, Source as Authority};
@@ -145,7 +144,11 @@ fn check_answer(input: &Input) -> Result<(), String> {
         changes(input, &verdict)?;
     }
     if let Some((scope, wait, reason)) = spent(&provider, &headers, now) {
-        ensure(sends_quota_headers(&provider), "quota headers of who sends some", String::new)?;
+        ensure(
+            classify::gauges_of(&provider).is_some(),
+            "quota headers of who sends some",
+            String::new,
+        )?;
         let verdict = Verdict::Cool { scope, wait, reason };
         in_time(&verdict, now)?;
         changes(input, &verdict)?;
