@@ -137,6 +137,9 @@ class Simulator {
   }
 }
 
+/** How many keys were tried for an answer: a success of the first says nothing of it. */
+export const attemptsOf = (answer) => Number(answer.headers.get('one-balance-attempts') ?? 1);
+
 /** 64-bit FNV-1a in hexadecimal, as the simulator's log has it, in four limbs of 16 bits. */
 export function fnv1a(bytes) {
   let [a, b, c, d] = [0x2325, 0x8422, 0x9ce4, 0xcbf2]; // least significant first

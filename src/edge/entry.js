@@ -47,6 +47,8 @@ function newTask(resolve) {
     ended: false,
     request: undefined,
     headers: undefined,
+    /** A browser asks for a page of another origin, perhaps. */
+    origin: false,
     credential: undefined,
   };
 }
@@ -193,6 +195,7 @@ export function read(request) {
     const kind = kindOf(name);
     if (kind & FORWARDED) headers[name] = value;
     if (kind & READ) said += `\n${name}\n${value}`;
+    if (name === 'origin') current.origin = true;
   });
   current.request = request;
   current.headers = headers;
@@ -246,8 +249,17 @@ export function low(response, set, most) {
 const EXPOSED =
   '*, retry-after, x-should-retry, one-balance-attempts, one-balance-incomplete, x-request-id, request-id, x-goog-upload-url, x-goog-upload-status, x-goog-upload-chunk-granularity';
 
-export function pass(response, attempts) {
+/** What the provider's edge says of its own address: cookies, and how to reach it. */
+const NOT_PASSED = ['set-cookie', 'strict-transport-security'];
+
+export function pass(response, attempts, changed) {
   if (response.status === 101) return response; // a WebSocket cannot be rewrapped
+  // Most answers can go on as they are. Making another one of each is a twentieth of all that a
+  // request costs.
+  if (attempts === 1 && !changed && !current.origin) {
+    const headers = response.headers;
+    if (!NOT_PASSED.some((name) => headers.has(name))) return response;
+  }
   // A fetched answer's headers are read-only; an answer made from it has the same native body and
   // headers of its own.
   let passed;
@@ -257,9 +269,7 @@ export function pass(response, attempts) {
     return response; // a status that no Response can be made with
   }
   const headers = passed.headers;
-  // Cookies are set by the provider's edge for its own address, and so is the other.
-  headers.delete('set-cookie');
-  headers.delete('strict-transport-security');
+  for (const name of NOT_PASSED) headers.delete(name);
   headers.set('one-balance-attempts', attempts);
   headers.set('access-control-allow-origin', '*');
   headers.set('access-control-expose-headers', EXPOSED);

@@ -39,8 +39,8 @@ extern "C" {
     /// Whether one of the gauges of a set is there and not above `most`. A number is compared here, so
     /// that no text crosses for the many answers of which nothing follows.
     pub fn low(response: &Response, set: usize, most: u32) -> bool;
-    /// The answer for the client: the same body, and headers that can be changed.
-    pub fn pass(response: &Response, attempts: u32) -> Response;
+    /// The answer for the client: the same body, with headers that can be `changed` if they are to be.
+    pub fn pass(response: &Response, attempts: u32, changed: bool) -> Response;
 }
 
 /// The headers of a set of gauges, a line each. Asked once for each set.

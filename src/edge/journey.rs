@@ -36,6 +36,8 @@ pub struct Journey<'a> {
     pub credential: &'static Provider,
     /// The path behind the provider's segment.
     pub path: &'a str,
+    /// Whether the headers of a success will be changed.
+    pub changes_headers: bool,
     course: Course,
     began: Millis,
     target: &'a Target,
@@ -123,6 +125,7 @@ impl<'a> Journey<'a> {
         Self {
             credential: api.row,
             path: &api.path,
+            changes_headers: false,
             course: Course::new(method, &api.path, settings.max_attempts)
                 .of_conversation(target.conversation),
             began: now(),

@@ -59,6 +59,7 @@ pub async fn proxy(
             false => apart(objects::key_for(&store, target)).await?,
         };
         let mut journey = Journey::new(said.method(), &api, target, only, settings, &store, ctx);
+        journey.changes_headers = who.is_page() || objects::is_upload(&api.path);
         let answer = run(&mut journey, &outgoing).await;
         journey.settle();
         trip.steps = journey.take_steps();
@@ -197,7 +198,8 @@ pub async fn run(journey: &mut Journey<'_>, outgoing: &Outgoing) -> Result<Respo
                             true => apart(journey.note_objects(&attempt, response)).await,
                             false => response,
                         };
-                        return Ok(respond::pass(&response, journey.attempts()));
+                        let changed = journey.changes_headers;
+                        return Ok(respond::pass(&response, journey.attempts(), changed));
                     }
                     Err((failure, verdict)) => take(journey, &attempt, secret, failure, &verdict)?,
                 }

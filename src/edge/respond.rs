@@ -11,7 +11,7 @@ use crate::balance::dialect::{self, Dialect};
 use crate::balance::error::{self, Refusal};
 use crate::balance::key::{KeyId, Secret};
 
-/// Tells how many attempts the answer took.
+/// Tells how many attempts the answer took. A success of the first one goes without.
 const ATTEMPTS: &str = "one-balance-attempts";
 /// What a browser may cache of a preflight, in seconds: a day, more than any browser keeps it.
 const PREFLIGHT_AGE: &str = "86400";
@@ -24,10 +24,11 @@ const EXPOSED: &str = "*, retry-after, x-should-retry, one-balance-attempts, one
 /// provider's edge for its own address.
 const NOT_PASSED: [&str; 2] = ["set-cookie", "strict-transport-security"];
 
-/// An upstream success: the same status, headers and body, the body untouched.
+/// An upstream success: the same status, headers and body, the body untouched. `changed`: its headers
+/// will be, so they must not be the upstream's own, which are read-only.
 #[must_use]
-pub fn pass(response: &Response, attempts: u32) -> Response {
-    glue::pass(response, attempts)
+pub fn pass(response: &Response, attempts: u32, changed: bool) -> Response {
+    glue::pass(response, attempts, changed)
 }
 
 /// An upstream failure: its own status, headers and body, without the key. `retry_after` in
