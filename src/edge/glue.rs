@@ -28,7 +28,7 @@ extern "C" {
     /// Reads a client's request: see [`inbound::Said`]. What may go on of its headers is kept for
     /// [`send`].
     pub fn read(request: &Request) -> String;
-    /// The request's body as an `ArrayBuffer`, a numbered promise; 0 when there is none.
+    /// The request's body as an `ArrayBuffer`, empty when there is none: a numbered promise.
     pub fn body(request: &Request) -> u32;
     /// Copies a piece of a body from `at` on.
     pub fn piece(body: &ArrayBuffer, at: u32, into: &mut [u8]);

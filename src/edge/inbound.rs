@@ -385,16 +385,13 @@ pub async fn body_announced(
     if length.and_then(|length| length.parse::<usize>().ok()).is_some_and(|n| n > limit) {
         return Err(Refusal::too_large(limit));
     }
-    let promise = glue::body(request);
-    if promise == 0 {
-        return Ok(None);
-    }
-    let (_, body) = Settled::new(promise)
+    let (_, body) = Settled::new(glue::body(request))
         .await
         .map_err(|_| Refusal::bad_request("The request's body broke off while it was sent."))?;
     let body: ArrayBuffer = body.unchecked_into();
-    if body.byte_length() as usize > limit {
-        return Err(Refusal::too_large(limit));
+    match body.byte_length() as usize {
+        0 => Ok(None),
+        length if length > limit => Err(Refusal::too_large(limit)),
+        _ => Ok(Some(body)),
     }
-    Ok(Some(body))
 }
