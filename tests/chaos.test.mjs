@@ -261,7 +261,9 @@ async function send(world, request) {
       result.broke = String(error);
     }
   }
-  return { ...request, sent: request.text, ...result, started, ended: performance.now(), attempts: Number(result.headers.get('one-balance-attempts') ?? 0) };
+  // A success of the first attempt does not tell of it; a failure that does not tell is our own.
+  const attempts = Number(result.headers.get('one-balance-attempts') ?? (result.status < 400 ? 1 : 0));
+  return { ...request, sent: request.text, ...result, started, ended: performance.now(), attempts };
 }
 
 function addressOf({ path, provider, model, text, stream, compat, broken }) {
