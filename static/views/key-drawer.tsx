@@ -80,7 +80,7 @@ function Details({ data: { key, events, usage }, onGone }: { data: OneKey; onGon
 
   return (
     <div class="stack details">
-      {key.state === 'blocked' && key.reason && <Notice kind="bad" title={reasonWord(key.reason)}>{!key.certain && t.uncertain}</Notice>}
+      {key.state === 'blocked' && key.reason && <Notice kind="bad" title={t.overview.blockedBecause(reasonWord(key.reason))}>{!key.certain && t.uncertain}</Notice>}
       <div class="row acts">
         <Button icon="play" busy={busy === 'test'} onClick={() => void test()}>{t.drawer.test}</Button>
         {secret === null ? <Button icon="eye" busy={busy === 'reveal'} onClick={() => void reveal('reveal')}>{t.drawer.reveal}</Button> : <Button icon="eye" aria-pressed onClick={() => setSecret(null)}>{t.drawer.hide}</Button>}
