@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { eventually, startWorld } from './harness.mjs';
+import { attemptsOf, eventually, startWorld } from './harness.mjs';
 
 const world = await startWorld({
   isolates: { main: {} },
@@ -210,7 +210,7 @@ describe('without D1', () => {
       for (let request = 0; request < 12; request += 1) {
         const answer = await world.eager.ask('openai', MODEL);
         assert.equal(answer.status, 200, answer.text);
-        assert.equal(answer.headers.get('one-balance-attempts'), '1');
+        assert.equal(attemptsOf(answer), 1);
       }
       assert.deepEqual(await world.query("SELECT 1 FROM coolings UNION ALL SELECT 1 FROM provider_keys WHERE state = 'blocked'"), []);
       await world.eager.probe({ d1: 'works' });

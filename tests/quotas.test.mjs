@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { eventually, startWorld } from './harness.mjs';
+import { attemptsOf, eventually, startWorld } from './harness.mjs';
 
 const world = await startWorld({ isolates: { main: {} }, others: { second: {} } });
 beforeEach(() => world.fresh());
@@ -55,7 +55,7 @@ async function serve(count, provider, model, isolate = main) {
   for (let request = 0; request < count; request += 1) {
     const answer = await isolate.ask(provider, model);
     assert.equal(answer.status, 200, answer.text);
-    assert.equal(answer.headers.get('one-balance-attempts'), '1', `request ${request} of ${count}`);
+    assert.equal(attemptsOf(answer), 1, `request ${request} of ${count}`);
   }
   return (await world.sim.requests()).slice(before).map(({ key }) => key);
 }
