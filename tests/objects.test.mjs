@@ -64,7 +64,7 @@ const FAMILIES = [
   ['mistral', 'v1/files', { body: jsonl }, id, [['POST', 'v1/batch/jobs', (it) => ({ input_files: [it] })]]],
   ['grok', 'v1/chat/completions', { json: { model: 'grok-4', deferred: true, messages: [{ role: 'user', content: 'x' }] } }, ({ request_id }) => request_id,
     [['GET', (it) => `v1/chat/deferred-completion/${it}`]]],
-  ['azure-openai', 'res/dep/batches', { json: {} }, id, [['GET', (it) => `res/dep/batches/${it}`]]],
+  ['azure-openai', 'res/dep/batches?api-version=1', { json: {} }, id, [['GET', (it) => `res/dep/batches/${it}?api-version=1`]]],
   ['anthropic', 'v1/files', { body: jsonl }, id, [['GET', (it) => `v1/files/${it}`],
     ['POST', 'v1/messages', (it) => ({ model: 'claude-haiku-4-5', max_tokens: 9, messages: [{ role: 'user', content: [{ type: 'document', source: { type: 'file', file_id: it } }] }] })]]],
   ['anthropic', 'v1/messages/batches', { json: { requests: [] } }, id, [['GET', (it) => `v1/messages/batches/${it}`], ['GET', (it) => `v1/messages/batches/${it}/results`]]],

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::keys::Keys;
-use crate::request::Call;
+use crate::request::{self, Call};
 
 const CREDENTIAL_HEADERS: [&str; 5] =
     ["authorization", "x-api-key", "x-goog-api-key", "api-key", "xi-api-key"];
@@ -49,6 +49,12 @@ pub fn findings(call: &Call, config: &Config, keys: &Keys, registered: bool) -> 
                 format!("{place}: {} is a key of {other}, sent to {}", hint(text), call.slug),
             );
         }
+    }
+    let private = |(_, value): &(String, &str)| {
+        request::is_service_account(value.rsplit(' ').next().unwrap_or(value))
+    };
+    if call.direct && credentials.iter().any(private) {
+        add("private-key", "a service account, sent to a provider".to_owned());
     }
     if call.headers.contains_key("cookie") {
         add("cookie", "a cookie header".to_owned());

@@ -96,10 +96,13 @@ pub async fn handle(
     } else {
         simulator.keys.get(&call.slug, text)
     };
-    let state = key
-        .as_ref()
-        .filter(|key| key.at_home(call.place()))
-        .map_or(KeyState::Invalid, |key| key.state(call.model()));
+    let state = match &key {
+        None => KeyState::Invalid,
+        Some(key) if key.at_home(call.place()) => key.state(call.model()),
+        // Google knows who asks, and has nothing for them there.
+        Some(_) if call.slug == "google-vertex-ai" => KeyState::Restricted,
+        Some(_) => KeyState::Invalid,
+    };
     let mut wait = Duration::from_millis(key.as_ref().map_or(0, |key| key.settings.delay_ms));
     if state == KeyState::Slow && wait.is_zero() {
         wait = SLOW;
@@ -361,6 +364,8 @@ fn provider_answer(
     let mut standings = Standings::default();
     let refusal = if !usable {
         Some(Refusal::State(state))
+    } else if !call.is_complete() {
+        Some(Refusal::NoRoute)
     } else if call.slug == "anthropic"
         && !call.compat
         && !call.rest.ends_with("chat/completions")
@@ -369,7 +374,9 @@ fn provider_answer(
         Some(Refusal::NoVersion)
     } else if matches!(call.content, Content::BrokenJson) {
         Some(Refusal::BrokenJson)
-    } else if call.model.as_deref().is_some_and(|model| model.contains("does-not-exist")) {
+    } else if call.model.as_deref().is_some_and(|model| {
+        model.contains("does-not-exist") || key.is_some_and(|key| !key.is_deployed(model))
+    }) {
         Some(Refusal::UnknownModel)
     } else {
         match spend(call, config, key) {

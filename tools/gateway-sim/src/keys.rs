@@ -45,8 +45,11 @@ pub struct KeySettings {
     pub delay_ms: u64,
     /// Keys of one project share one count.
     pub project: Option<String>,
-    /// The only place where the key is known: an Azure resource, a project of Vertex.
+    /// The only place where the key is known: an Azure resource, a project of Vertex, a Cloudflare
+    /// account.
     pub home: Option<String>,
+    /// The only deployments of its home; any when absent.
+    pub deployments: Option<Vec<String>>,
 }
 
 /// What differs for one model.
@@ -84,9 +87,15 @@ impl Key {
     /// Whether the key is known where the request goes.
     pub fn at_home(&self, place: Option<&str>) -> bool {
         match (&self.settings.home, place) {
-            (Some(home), Some(place)) => home == place,
+            (Some(home), Some(place)) => home.eq_ignore_ascii_case(place),
             _ => true,
         }
+    }
+
+    /// Whether there is a deployment of this name at its home.
+    pub fn is_deployed(&self, model: &str) -> bool {
+        let named = |list: &Vec<String>| list.iter().any(|it| it.eq_ignore_ascii_case(model));
+        self.settings.deployments.as_ref().is_none_or(named)
     }
 
     /// Whose files and stored answers this key can see.
@@ -243,6 +252,22 @@ mod tests {
         assert!(take("a").is_ok());
         assert!(take("b").is_err());
         assert!(take("c").is_ok());
+    }
+
+    #[test]
+    fn a_key_with_a_home_is_known_there_alone() {
+        let key = |home: Option<&str>| Key {
+            settings: KeySettings {
+                home: home.map(str::to_owned),
+                deployments: home.map(|_| vec!["gpt".to_owned()]),
+                ..settings("azure-openai", "a", None)
+            },
+            counters: Arc::default(),
+        };
+        let mine = key(Some("mine"));
+        assert!(mine.at_home(Some("MINE")) && !mine.at_home(Some("other")));
+        assert!(mine.is_deployed("GPT") && !mine.is_deployed("other"));
+        assert!(key(None).at_home(Some("other")) && key(None).is_deployed("other"));
     }
 
     #[test]

@@ -588,6 +588,9 @@ fn no_route(call: &Call) -> Answer {
         {
             routes::no_path(call)
         }
+        "azure-openai" => {
+            Answer::json(404, &json!({"error":{"code":"404","message":"Resource not found"}}))
+        }
         _ => openai::error(
             404,
             &format!("Invalid URL ({method} /{path})"),

@@ -1,5 +1,7 @@
 //! Reads what a request to the gateway is about: provider, key, model, and its body once parsed.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
 use percent_encoding::percent_decode_str;
@@ -108,6 +110,27 @@ impl Call {
         }
     }
 
+    /// Whether the path is one that its provider has whatever stands behind it: Azure wants a
+    /// deployment and, but for its newest paths, a version; Vertex AI a project and a region, unless
+    /// an API key tells it both.
+    pub fn is_complete(&self) -> bool {
+        let segments: Vec<&str> = self.rest.split('/').filter(|it| !it.is_empty()).collect();
+        match (self.provider.slug, segments.as_slice()) {
+            _ if self.compat => true,
+            ("azure-openai", [_, "openai", "v1", _, ..]) => true,
+            ("azure-openai", [_, _, _, ..]) => self.query("api-version").is_some(),
+            ("azure-openai", _) => false,
+            ("google-vertex-ai", [_, "projects", _, "locations", _, kind, ..]) => {
+                matches!(*kind, "publishers" | "endpoints")
+            }
+            ("google-vertex-ai", [_, "publishers", _, "models", _]) => {
+                self.headers.contains_key(GOOGLES_API_KEY)
+            }
+            ("google-vertex-ai", _) => false,
+            _ => true,
+        }
+    }
+
     /// The path with what Google's OpenAI layer is reached under.
     pub fn is_gemini_openai_layer(&self) -> bool {
         self.slug == "google-ai-studio" && gemini_openai_path(&self.rest).is_some()
@@ -174,6 +197,7 @@ pub fn key(
     };
     let found = key_at(place, headers);
     if provider.slug == "google-vertex-ai" {
+        let found = found.or_else(|| key_at(KeyPlace::Header(GOOGLES_API_KEY), headers));
         return found.map(|key| service_account(&key, rest).unwrap_or(key));
     }
     if found.is_none() && provider.slug == "google-ai-studio" && !compat && !openai_layer {
@@ -185,16 +209,28 @@ pub fn key(
     found
 }
 
-/// The text of a service account that was sent in base64. The gateway makes a token of it for the
-/// region that it names; one without, or with another than the path's, stays what it is: no key.
-fn service_account(sent: &str, rest: &str) -> Option<String> {
+/// Where Google looks for an API key.
+const GOOGLES_API_KEY: &str = "x-goog-api-key";
+
+/// Whether it is a service account in base64, with its private key.
+pub fn is_service_account(sent: &str) -> bool {
+    decoded(sent).is_some_and(|account| account.contains_key("private_key"))
+}
+
+fn decoded(sent: &str) -> Option<BTreeMap<String, Value>> {
     use base64::Engine as _;
     let decoded = base64::engine::general_purpose::STANDARD.decode(sent).ok()?;
-    let mut account: Value = serde_json::from_slice(&decoded).ok()?;
-    let region = account.as_object_mut()?.remove("region")?;
+    serde_json::from_slice(&decoded).ok()
+}
+
+/// The text of a service account that was sent in base64, its members by name. The gateway makes a token of it for the
+/// region that it names; one without, or with another than the path's, stays what it is: no key.
+fn service_account(sent: &str, rest: &str) -> Option<String> {
+    let mut account = decoded(sent)?;
+    let region = account.remove("region")?;
     let mut segments = rest.split('/');
     let location = segments.find(|segment| *segment == "locations").and(segments.next())?;
-    (region.as_str() == Some(location)).then(|| account.to_string())
+    serde_json::to_string(&account).ok().filter(|_| region.as_str() == Some(location))
 }
 
 fn key_at(place: KeyPlace, headers: &HeaderMap) -> Option<String> {
@@ -413,6 +449,54 @@ mod tests {
         assert_eq!(model_of("deepgram", "v1/listen?model=nova-3", ""), some("nova-3"));
         assert_eq!(model_of("elevenlabs", "v1/text-to-speech/v", r#"{"model_id":"e"}"#), some("e"));
         assert_eq!(model_of("openai", "files", "{}"), None);
+    }
+
+    #[test]
+    fn a_service_account_is_known_for_the_region_of_its_path() {
+        use base64::Engine as _;
+        let sent = r#"{"type":"service_account","region":"global","private_key":"k"}"#;
+        let sent = base64::engine::general_purpose::STANDARD.encode(sent);
+        let known = r#"{"private_key":"k","type":"service_account"}"#;
+        let path = "v1/projects/p/locations/global/publishers/google/models/m:generateContent";
+        assert_eq!(service_account(&sent, path).as_deref(), Some(known));
+        assert_eq!(service_account(&sent, &path.replace("global", "europe-west4")), None);
+        assert!(is_service_account(&sent) && !is_service_account("ya29.token"));
+    }
+
+    #[test]
+    fn some_paths_are_not_complete_without_more() {
+        let complete = |slug: &str, rest: &str, api_key: bool| {
+            let mut call = call(slug, "POST", rest, "application/json", "{}");
+            if api_key {
+                call.headers.insert(GOOGLES_API_KEY, "AIza".parse().unwrap());
+            }
+            call.is_complete()
+        };
+        let (azure, vertex) = ("azure-openai", "google-vertex-ai");
+        assert!(complete(azure, "res/dep/chat/completions?api-version=2024-10-21", false));
+        assert!(complete(azure, "res/openai/v1/responses", false));
+        assert!(!complete(azure, "res/dep/chat/completions", false));
+        assert!(!complete(azure, "res/dep?api-version=2024-10-21", false));
+        let model = "publishers/google/models/m:generateContent";
+        assert!(complete(vertex, &format!("v1/projects/p/locations/global/{model}"), false));
+        assert!(!complete(vertex, &format!("v1/projects/p/{model}"), false));
+        assert!(!complete(vertex, &format!("v1/{model}"), false));
+        assert!(complete(vertex, &format!("v1/{model}"), true));
+        assert!(complete("openai", "chat/completions", false));
+    }
+
+    #[test]
+    fn keys_of_some_providers_belong_to_a_place() {
+        let place = |slug: &str, rest: &str| {
+            let mut call = call(slug, "POST", rest, "application/json", "{}");
+            call.account = Some("acc".to_owned());
+            call.place().map(str::to_owned)
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(place("azure-openai", "res/dep/chat/completions"), some("res"));
+        assert_eq!(place("google-vertex-ai", "v1/projects/p/locations/l/x"), some("p"));
+        assert_eq!(place("workers-ai", "@cf/meta/llama"), some("acc"));
+        assert_eq!(place("openai", "chat/completions"), None);
     }
 
     #[test]
