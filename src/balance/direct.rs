@@ -4,7 +4,7 @@
 //! gateway makes of it. The address carries a key, so what a client may choose of a host (a region, a
 //! resource) is a plain name, and nothing else of the host is the client's.
 
-use super::provider::Provider;
+use super::provider::{Provider, region_of};
 
 /// The address of one request; `None` when the provider has none that can be told. `account` is the
 /// Cloudflare account, which Workers AI has in its addresses.
@@ -42,12 +42,16 @@ fn address(row: &Provider, path: &str, account: Option<&str>) -> Option<String> 
             Some(format!("https://{resource}.openai.azure.com/openai/deployments/{rest}"))
         }
         "google-vertex-ai" => {
-            let mut segments =
-                path.split('/').skip_while(|segment| *segment != "locations").skip(1);
-            Some(match name(segments.next()?)? {
-                "global" => format!("https://aiplatform.googleapis.com/{path}"),
-                region => format!("https://{region}-aiplatform.googleapis.com/{path}"),
-            })
+            let express = || path.split('/').nth(1) == Some("publishers");
+            match region_of(path) {
+                Some("global") => Some(format!("https://aiplatform.googleapis.com/{path}")),
+                Some(region) => {
+                    let region = name(region)?;
+                    Some(format!("https://{region}-aiplatform.googleapis.com/{path}"))
+                }
+                // Express mode names neither project nor region.
+                None => express().then(|| format!("https://aiplatform.googleapis.com/{path}")),
+            }
         }
         "aws-bedrock" => {
             let (region, rest) = rest.split_once('/')?;
@@ -143,6 +147,10 @@ mod tests {
             (
                 "google-vertex-ai/v1/projects/p/locations/global/publishers/google/models/m:generateContent",
                 "https://aiplatform.googleapis.com/v1/projects/p/locations/global/publishers/google/models/m:generateContent",
+            ),
+            (
+                "google-vertex-ai/v1/publishers/google/models/m:generateContent",
+                "https://aiplatform.googleapis.com/v1/publishers/google/models/m:generateContent",
             ),
             (
                 "aws-bedrock/bedrock-runtime/us-east-1/model/a%3A0/converse",

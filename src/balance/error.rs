@@ -404,6 +404,34 @@ impl Refusal {
         )
     }
 
+    /// Usable keys of the provider, but none of the home (an Azure resource, a project) that the path
+    /// names.
+    pub fn no_keys_at_home(provider: &str, noun: &str, home: &str) -> Self {
+        Refusal::new(
+            Kind::NoKeys,
+            format!(
+                "The pool has keys of `{}`, but no usable one of the {noun} `{}`, which the address \
+                 names. If that is right, the administrator adds a key of it, or sets the project of \
+                 one that is there to this name, on the page of this One Balance.",
+                echo(provider),
+                echo(home)
+            ),
+        )
+    }
+
+    /// Usable keys of the provider, but none that can be sent without an AI Gateway.
+    pub fn only_service_accounts(provider: &str) -> Self {
+        Refusal::new(
+            Kind::NoKeys,
+            format!(
+                "The keys of `{}` in the pool are service accounts. Only an AI Gateway can use them, \
+                 and this One Balance runs without one (UPSTREAM=direct). Nothing was sent. The \
+                 administrator can run it with a gateway, or add an API key or an access token.",
+                echo(provider)
+            ),
+        )
+    }
+
     /// Every usable key cools for the model; the soonest is usable at `until`.
     pub fn exhausted(provider: &str, model: &str, until: Millis, now: Millis) -> Self {
         // Rounded up, and at least one second: a client that waits as told must not come early.

@@ -4,6 +4,7 @@
 //! ([`Cooling::gives_way_to`]), a block names the readiness that it ends, and a verdict about a
 //! request that was already under way when the key was cooled adds nothing to it.
 
+use super::home::{self, Belongs, NOT_HERE_FOR, Wanted};
 use super::key::{Cooling, EVERY_MODEL, Key, Source, State, cooled_name};
 use super::snapshot::Change;
 use super::verdict::{Reason, Scope, Verdict, Wait};
@@ -38,8 +39,8 @@ pub struct Policy {
 pub struct Attempt<'a> {
     /// The provider of the key.
     pub provider: &'a str,
-    /// The model asked for.
-    pub model: &'a str,
+    /// The model asked for, and the home that the request named.
+    pub wanted: Wanted<'a>,
     /// When it was sent.
     pub started: Millis,
     /// Since when the key had been ready, as far as was known then.
@@ -55,16 +56,19 @@ pub fn change(
     now: Millis,
     policy: Policy,
 ) -> Option<Change> {
+    if let Some(reason) = refused_stranger(key, attempt, verdict) {
+        return not_here(key, attempt, reason, now);
+    }
     match *verdict {
         // What a request without a model names is a file, a batch, a voice: another key's, perhaps.
         Verdict::Reject { reason: Reason::Forbidden, certain: false }
-            if attempt.model == EVERY_MODEL =>
+            if attempt.wanted.model == EVERY_MODEL =>
         {
             None
         }
         Verdict::Reject { reason, certain } => block(key, attempt, reason, certain),
         Verdict::Cool { scope, wait, reason } => {
-            let name = cooled_name(scope, attempt.model);
+            let name = cooled_name(scope, attempt.wanted.model);
             let known = key.cooling_named(name);
             // Several requests can be under way when a quota ends: their answers are one piece of
             // news, not a row of strikes.
@@ -112,6 +116,41 @@ pub fn change(
     }
 }
 
+/// Why a key was refused of which it is not known that it is at home where the request went, if that
+/// may be all that is wrong with it.
+fn refused_stranger(key: &Key, attempt: Attempt<'_>, verdict: &Verdict) -> Option<Reason> {
+    let home = attempt.wanted.home?;
+    let homes = provider::find(attempt.provider)?.homes?;
+    homes.refused_stranger(verdict).filter(|_| home::belongs(&key.project, home) != Belongs::Here)
+}
+
+/// It is not tried there for a while, and not blocked: at its own home it may well be good.
+fn not_here(key: &Key, attempt: Attempt<'_>, reason: Reason, now: Millis) -> Option<Change> {
+    let model = home::all_of(attempt.wanted.home?);
+    if key.cooling_named(&model).is_some_and(|known| known.since > attempt.started) {
+        return None;
+    }
+    let cooling = Cooling {
+        model,
+        until: now + NOT_HERE_FOR,
+        since: now,
+        source: Source::Guessed,
+        reason,
+        strikes: 0,
+        retried: false,
+        disproved: false,
+    };
+    Some(Change::Cool { key: key.id, cooling })
+}
+
+/// What a success teaches about where the key is at home.
+#[must_use]
+pub fn settled(key: &Key, attempt: Attempt<'_>) -> Option<Change> {
+    let home = attempt.wanted.home.filter(|_| key.project.is_empty())?;
+    let homes = provider::find(attempt.provider)?.homes?;
+    homes.one.then(|| Change::Home { key: key.id, home: home.to_owned() })
+}
+
 /// The block of a key that was ready, unless it became so again while the request was under way.
 fn block(key: &Key, attempt: Attempt<'_>, reason: Reason, certain: bool) -> Option<Change> {
     let ready_since = attempt.ready_since;
@@ -155,7 +194,12 @@ mod tests {
     }
 
     const fn attempt(started: Millis) -> Attempt<'static> {
-        Attempt { provider: "openai", model: "m", started, ready_since: 0 }
+        Attempt {
+            provider: "openai",
+            wanted: Wanted { model: "m", home: None },
+            started,
+            ready_since: 0,
+        }
     }
 
     /// Applies a verdict and returns the cooling it left, if it changed one.
@@ -169,7 +213,7 @@ mod tests {
         pool.apply(&change, now);
         match change {
             Change::Cool { cooling, .. } => Some(cooling),
-            Change::Block { .. } => None,
+            Change::Block { .. } | Change::Home { .. } => None,
         }
     }
 
@@ -200,13 +244,56 @@ mod tests {
     #[test]
     fn a_bare_403_for_something_that_is_no_model_says_nothing_about_the_key() {
         let bare = |reason| Verdict::Reject { reason, certain: false };
-        let about =
-            |model| Attempt { provider: "custom-mine", model, started: NOW, ready_since: 0 };
+        let about = |model: &'static str| Attempt {
+            provider: "custom-mine",
+            wanted: model.into(),
+            started: NOW,
+            ready_since: 0,
+        };
         let blocks =
             |model, reason| change(&key(1), about(model), &bare(reason), NOW, POLICY).is_some();
         assert!(!blocks(EVERY_MODEL, Reason::Forbidden));
         assert!(blocks("m", Reason::Forbidden));
         assert!(blocks(EVERY_MODEL, Reason::Unauthorized));
+    }
+
+    fn at<'a>(provider: &'a str, home: &'a str) -> Attempt<'a> {
+        let wanted = Wanted { model: "m", home: Some(home) };
+        Attempt { provider, wanted, started: NOW, ready_since: 0 }
+    }
+
+    #[test]
+    fn a_key_is_blocked_only_where_it_is_known_to_be_at_home() {
+        let reject = Verdict::Reject { reason: Reason::Invalid, certain: true };
+        let of = |project: &str| Key { project: project.into(), ..key(1) };
+        let react = |key: &Key, attempt| change(key, attempt, &reject, NOW, POLICY);
+        let here = at("azure-openai", "mine");
+        assert!(matches!(react(&of("Mine"), here), Some(Change::Block { .. })));
+        for project in ["", "other"] {
+            let Some(Change::Cool { cooling, .. }) = react(&of(project), here) else {
+                panic!("cools")
+            };
+            assert_eq!(
+                (cooling.model.as_str(), cooling.until, cooling.reason),
+                ("mine/*", NOW + DAY, Reason::Invalid)
+            );
+            let mut key = of(project);
+            key.coolings.push(Cooling { since: NOW + 1, ..cooling });
+            assert_eq!(react(&key, here), None, "sent before that was known");
+        }
+        // Google says of a key that is wrong that it is wrong, wherever it is sent.
+        let there = at("google-vertex-ai", "p");
+        assert!(matches!(react(&of(""), there), Some(Change::Block { .. })));
+    }
+
+    #[test]
+    fn a_success_teaches_a_home_where_a_key_has_one() {
+        let home = Some(Change::Home { key: KeyId(1), home: "mine".into() });
+        assert_eq!(settled(&key(1), at("azure-openai", "mine")), home);
+        let known = Key { project: "other".into(), ..key(1) };
+        assert_eq!(settled(&known, at("azure-openai", "mine")), None);
+        assert_eq!(settled(&key(1), at("google-vertex-ai", "mine")), None);
+        assert_eq!(settled(&key(1), attempt(NOW)), None);
     }
 
     #[test]
@@ -264,8 +351,12 @@ mod tests {
     #[test]
     fn the_day_of_gemini_ends_at_midnight_pacific() {
         let policy = Policy { consecutive_429_threshold: 1 };
-        let attempt =
-            Attempt { provider: "google-ai-studio", model: "m", started: NOW, ready_since: 0 };
+        let attempt = Attempt {
+            provider: "google-ai-studio",
+            wanted: "m".into(),
+            started: NOW,
+            ready_since: 0,
+        };
         let Some(Change::Cool { cooling, .. }) =
             change(&key(1), attempt, &cool(Wait::Guessed(MINUTE)), NOW, policy)
         else {
@@ -289,8 +380,12 @@ mod tests {
     fn limits_of_two_models_are_counted_apart() {
         let mut pool = snapshot([key(1)]);
         for model in ["a", "b", "c", "d", "e", "f"] {
-            let attempt =
-                Attempt { provider: "google-ai-studio", model, started: NOW, ready_since: 0 };
+            let attempt = Attempt {
+                provider: "google-ai-studio",
+                wanted: model.into(),
+                started: NOW,
+                ready_since: 0,
+            };
             let verdict = cool(Wait::Guessed(MINUTE));
             let change = change(pool.key(KeyId(1)).unwrap(), attempt, &verdict, NOW, POLICY);
             let change = change.unwrap();

@@ -76,6 +76,8 @@ pub struct Entry {
     pub disabled: bool,
     /// `key` is a sealed text, of an export, and not yet opened.
     pub sealed: bool,
+    /// It is a service account, as text that is no JSON. Nothing of it is kept.
+    pub broken: bool,
 }
 
 /// Reads a text in whichever format it has.
@@ -88,6 +90,10 @@ pub fn read(text: &str) -> (Format, Vec<Entry>) {
     {
         let format = if value.get(EXPORT).is_some() { Format::Export } else { Format::Json };
         return (format, read_json(&value));
+    }
+    if start.starts_with(['{', '[']) && start.contains(PRIVATE_KEY) {
+        let entry = Entry { line: 1, broken: true, ..Entry::default() };
+        return (Format::Json, vec![entry]);
     }
     if let Some(entries) = read_sql(text) {
         return (Format::Sql, entries);
@@ -105,6 +111,10 @@ fn json_of(text: &str) -> Option<Value> {
     let mut values = values.ok()?;
     if values.len() > 1 { Some(Value::Array(values)) } else { values.pop() }
 }
+
+/// Shows that a text is meant to be the file of a service account. As lines it would be a dozen keys that
+/// are none, and parts of one that nobody is to see.
+const PRIVATE_KEY: &str = "\"private_key\"";
 
 /// Reads a text as lines, whatever it looks like.
 #[must_use]
@@ -156,7 +166,19 @@ fn push(entries: &mut Vec<Entry>, line: usize, item: &str, more: impl FnOnce(&mu
     let trimmed = key.len() != item.trim().len();
     let mut entry = Entry { line, key: key.to_owned(), trimmed, ..Entry::default() };
     more(&mut entry);
+    complete(&mut entry);
     entries.push(entry);
+}
+
+/// A service account in base64 tells the same of itself as one in JSON.
+fn complete(entry: &mut Entry) {
+    if let Some(account) = provider::service_account(&entry.key) {
+        let text = |name: &str| account.get(name).and_then(Value::as_str).map(note);
+        entry.provider.get_or_insert_with(|| provider::VERTEX.to_owned());
+        entry.remark = entry.remark.take().or_else(|| text("client_email"));
+        // A quota of Vertex AI is its project's, and an account is at home there.
+        entry.project = entry.project.take().or_else(|| text("project_id"));
+    }
 }
 
 /// `NAME=value`, with or without `export`. Only names in capitals: a key may have a `=` in it.
@@ -349,7 +371,8 @@ pub fn is_tag(text: &str) -> bool {
         && !text.chars().any(char::is_control)
 }
 
-fn finish(entries: &mut Vec<Entry>, entry: Entry) {
+fn finish(entries: &mut Vec<Entry>, mut entry: Entry) {
+    complete(&mut entry);
     if !entry.key.is_empty() || entry.sealed {
         entries.push(entry);
     }
@@ -400,13 +423,9 @@ fn walk(value: &Value, provider: Option<&str>, bare: bool, entries: &mut Vec<Ent
 /// The entry of an object that has a key in it.
 fn of_object(map: &Map<String, Value>, provider: Option<&str>) -> Option<Entry> {
     if provider::is_service_account(map) {
-        let text = |name: &str| map.get(name).and_then(Value::as_str).map(note);
         return Some(Entry {
             key: provider::key_of_service_account(map),
-            provider: Some(provider.unwrap_or(provider::VERTEX).to_owned()),
-            remark: text("client_email"),
-            // A quota of Vertex AI is its project's.
-            project: text("project_id"),
+            provider: provider.map(str::to_owned),
             ..Entry::default()
         });
     }
@@ -576,6 +595,11 @@ pub fn judge(entries: &[Entry], fallback: Option<&str>, from: usize, to: usize) 
             None => fallback,
         };
         let problem = match (entry.sealed, pool, named) {
+            _ if entry.broken => Some(Problem::new(
+                "broken_service_account",
+                "It looks like the file of a service account, but it is no JSON. Paste the whole file \
+                 as it is, from { to }.",
+            )),
             (true, ..) => Some(Problem::new(
                 "sealed",
                 "It is sealed, and no ENCRYPTION_KEY that is here opens it.",

@@ -22,6 +22,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::home::Wanted;
 use super::key::{Key, KeyId};
 use super::pick::mix;
 use super::snapshot::{Change, Snapshot};
@@ -41,6 +42,8 @@ const DOUBTED_AFTER: Millis = 2 * SECOND;
 const SEARCH_AGAIN_AFTER: Millis = 10 * SECOND;
 /// ... up to this: a search reads some 2,000 rows, of 5 million a day.
 const LONGEST_SEARCH_PAUSE: Millis = 5 * MINUTE;
+/// Homes whose searches are told apart.
+const MOST_SEARCHES: usize = 32;
 /// Keys kept per provider, in working sets: 2,000 keys at about 1 KB each are 2 MB of 128.
 const MOST_WORKING_SETS: usize = 4;
 /// Deleted keys are remembered in D1 for a day. What was not refreshed for an hour is read anew.
@@ -202,11 +205,18 @@ struct Pool {
     unsure: bool,
     /// D1 has keys that are not here.
     partial: bool,
-    /// When D1 was last searched for more of them, and how long to wait since then.
-    searched_at: Millis,
-    search_pause: Millis,
+    /// The searches for more of them, by the home that was asked for: one where there are no keys must
+    /// not keep others from being looked for.
+    searches: BTreeMap<String, Search>,
     /// Keys about which D1 did not take a change, and the tick of that.
     doubted: BTreeMap<KeyId, u64>,
+}
+
+/// When D1 was last searched, and how long to wait since then.
+#[derive(Debug, Clone, Copy, Default)]
+struct Search {
+    at: Millis,
+    pause: Millis,
 }
 
 /// A change of this isolate that D1 may not have.
@@ -279,8 +289,14 @@ impl Isolate {
         Access::Ready(Some(pool.next_kind(now)))
     }
 
-    /// A reading begins.
-    pub fn begin(&mut self, provider: &str, kind: Kind, now: Millis) -> Read {
+    /// A reading begins. `wanted` is what a search is for.
+    pub fn begin<'a>(
+        &mut self,
+        provider: &str,
+        kind: Kind,
+        wanted: impl Into<Wanted<'a>>,
+        now: Millis,
+    ) -> Read {
         self.tick += 1;
         let seed = mix(self.seed ^ provider.len() as u64);
         let pool = self
@@ -288,7 +304,7 @@ impl Isolate {
             .entry(provider.to_owned())
             .or_insert_with(|| Pool { snapshot: Snapshot::new(seed), ..Pool::default() });
         match kind {
-            Kind::Search => pool.searched_at = now,
+            Kind::Search => pool.search(wanted.into()).at = now,
             Kind::Keys => {}
             Kind::Load | Kind::Refresh => {
                 // Set before the answer, so that not every request asks meanwhile.
@@ -312,7 +328,7 @@ impl Isolate {
 
     /// A reading of one key begins, which must serve a request whether or not it is in the working set.
     pub fn begin_one(&mut self, provider: &str, key: KeyId, now: Millis) -> Read {
-        Read { doubted: vec![key], ..self.begin(provider, Kind::Keys, now) }
+        Read { doubted: vec![key], ..self.begin(provider, Kind::Keys, "", now) }
     }
 
     /// D1 did not answer. Everything stays as it is.
@@ -324,8 +340,15 @@ impl Isolate {
         }
     }
 
-    /// D1 answered. `model` is the one of a search.
-    pub fn finish(&mut self, read: &Read, rows: Rows, model: &str, now: Millis) -> Taken {
+    /// D1 answered. `wanted` is what a search was for.
+    pub fn finish<'a>(
+        &mut self,
+        read: &Read,
+        rows: Rows,
+        wanted: impl Into<Wanted<'a>>,
+        now: Millis,
+    ) -> Taken {
+        let wanted = wanted.into();
         let working_set = self.limits.working_set as usize;
         let Some(pool) = self.pools.get_mut(&read.provider) else { return Taken::Late };
         if read.kind == Kind::Load {
@@ -349,11 +372,11 @@ impl Isolate {
                 let listed = rows.keys.iter().map(|key| key.id).collect();
                 pool.snapshot.begin_reload(&listed, now);
                 pool.partial = rows.more;
-                pool.search_pause = 0;
+                pool.searches.clear();
                 pool.unsure = false;
                 pool.known = true;
             }
-            Kind::Search if many => pool.snapshot.forget_resting(model, now),
+            Kind::Search if many => pool.snapshot.forget_resting(wanted, now),
             Kind::Search | Kind::Keys => {}
         }
         for key in rows.keys {
@@ -362,11 +385,11 @@ impl Isolate {
         match read.kind {
             Kind::Search if found > 0 => {
                 // The next search may be for another model, and find more, at once.
-                pool.search_pause = 0;
+                pool.search(wanted).pause = 0;
             }
             Kind::Search => {
-                let pause = pool.search_pause.saturating_mul(2);
-                pool.search_pause = pause.clamp(SEARCH_AGAIN_AFTER, LONGEST_SEARCH_PAUSE);
+                let pause = &mut pool.search(wanted).pause;
+                *pause = pause.saturating_mul(2).clamp(SEARCH_AGAIN_AFTER, LONGEST_SEARCH_PAUSE);
             }
             Kind::Keys => {}
             Kind::Load | Kind::Refresh => {
@@ -387,17 +410,24 @@ impl Isolate {
         Taken::Yes
     }
 
-    /// Before a caller is told that there is no key for a model: what to ask D1 for, if it makes
+    /// Before a caller is told that there is no key for what it wants: what to ask D1 for, if it makes
     /// sense to ask again.
     #[must_use]
-    pub fn doubt(&self, provider: &str, now: Millis) -> Option<Kind> {
-        let pool = self.pools.get(provider)?;
+    pub fn doubt<'a>(
+        &mut self,
+        provider: &str,
+        wanted: impl Into<Wanted<'a>>,
+        now: Millis,
+    ) -> Option<Kind> {
+        let pool = self.pools.get_mut(provider)?;
         if now.abs_diff(pool.asked_at) >= DOUBTED_AFTER {
             return Some(pool.next_kind(now));
         }
-        let searched = now.abs_diff(pool.searched_at);
-        (pool.partial && searched >= pool.search_pause.min(LONGEST_SEARCH_PAUSE))
-            .then_some(Kind::Search)
+        if !pool.partial {
+            return None;
+        }
+        let search = pool.search(wanted.into());
+        (now.abs_diff(search.at) >= search.pause.min(LONGEST_SEARCH_PAUSE)).then_some(Kind::Search)
     }
 
     /// An administrator changed keys: this isolate asks D1 before it serves the next request of any
@@ -466,16 +496,17 @@ impl Isolate {
         if !self.may_write(now) {
             return None;
         }
-        // Of two changes to one cooling, the later one stands over the other.
+        // Of two changes to one thing, the later one stands over the other.
         let mut seen = BTreeSet::new();
         let mut chosen: Vec<&Entry> = Vec::new();
         let mut settled_by = Vec::new();
         for entry in self.entries.iter().rev().filter(|entry| entry.settled.is_none()) {
-            let name = match &entry.recorded.change {
-                Change::Cool { cooling, .. } => Some(cooling.model.as_str()),
-                Change::Block { .. } => None,
+            let thing = match &entry.recorded.change {
+                Change::Cool { cooling, .. } => ("cooling", cooling.model.as_str()),
+                Change::Block { .. } => ("state", ""),
+                Change::Home { .. } => ("project", ""),
             };
-            if seen.insert((entry.recorded.change.key(), name)) {
+            if seen.insert((entry.recorded.change.key(), thing)) {
                 chosen.push(entry);
             } else {
                 settled_by.push(entry.number);
@@ -542,6 +573,13 @@ impl Isolate {
 }
 
 impl Pool {
+    /// The search for the home that is wanted. Many homes that are not there share one.
+    fn search(&mut self, wanted: Wanted<'_>) -> &mut Search {
+        let many = self.searches.len() >= MOST_SEARCHES;
+        let home = wanted.home.filter(|home| !many || self.searches.contains_key(*home));
+        self.searches.entry(home.unwrap_or_default().to_owned()).or_default()
+    }
+
     /// What is read when something is to be read anew.
     const fn next_kind(&self, now: Millis) -> Kind {
         if self.unsure || now.abs_diff(self.answered_at) > FORGOTTEN_AFTER {

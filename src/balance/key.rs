@@ -1,8 +1,11 @@
 //! What a key and a cooling are.
 
 use core::fmt;
+use std::borrow::Cow;
+
 use sha2::{Digest, Sha256};
 
+use super::home::{self, Wanted};
 use super::seal::{self, Keyring};
 use super::verdict::{Reason, Scope};
 use super::{MINUTE, Millis};
@@ -133,6 +136,7 @@ pub struct Key {
     /// Higher is used first.
     pub priority: i32,
     /// Keys of a provider with the same text here share their quotas; empty: this one shares none.
+    /// Where keys belong to a place, it is the name of that: see [`home`].
     pub project: String,
     /// Grows with every change of the row or of its coolings in D1, so that answers that arrive in
     /// the wrong order are told apart.
@@ -204,8 +208,9 @@ pub enum State {
     Blocked,
     /// An administrator took it out.
     Disabled,
-    /// It is sealed, and no sealing key that is here opens it. Only isolates know this state: the row
-    /// says what it was, and is so again once the right sealing key is back.
+    /// It is sealed, and no sealing key that is here opens it; or only an AI Gateway could use it, and
+    /// there is none. Only isolates know this state: the row says what it was, and is so again once the
+    /// right sealing key is back.
     Locked,
     /// An administrator deleted it; the row stays a while so that every isolate learns of it.
     Deleted,
@@ -333,22 +338,26 @@ impl Cooling {
         self.until == other.until && self.since == other.since && self.source == other.source
     }
 
-    /// Whether this cooling covers a request for the model.
+    /// Whether this cooling covers what a request wants.
     #[must_use]
-    pub fn covers(&self, model: &str) -> bool {
-        self.model == model
+    pub fn covers<'a>(&self, wanted: impl Into<Wanted<'a>>) -> bool {
+        let wanted = wanted.into();
+        self.model == wanted.model
             || self.model == EVERY_MODEL
-            || (self.model == FREE_MODELS && model.ends_with(FREE_SUFFIX))
+            || (self.model == FREE_MODELS && wanted.model.ends_with(FREE_SUFFIX))
+            || wanted.home.is_some_and(|home| home::is_all_of(&self.model, home))
     }
 }
 
-/// The names under which a cooling of the model may be kept: see [`Cooling::covers`].
+/// The names under which a cooling may be kept that covers this: see [`Cooling::covers`].
 #[must_use]
-pub fn covering_names(model: &str) -> Vec<&str> {
-    let mut names = vec![model, EVERY_MODEL];
-    if model.ends_with(FREE_SUFFIX) {
-        names.push(FREE_MODELS);
+pub fn covering_names<'a>(wanted: impl Into<Wanted<'a>>) -> Vec<Cow<'a, str>> {
+    let wanted = wanted.into();
+    let mut names = vec![Cow::Borrowed(wanted.model), Cow::Borrowed(EVERY_MODEL)];
+    if wanted.model.ends_with(FREE_SUFFIX) {
+        names.push(Cow::Borrowed(FREE_MODELS));
     }
+    names.extend(wanted.home.map(|home| Cow::Owned(home::all_of(home))));
     names
 }
 
@@ -363,13 +372,14 @@ pub const fn cooled_name(scope: Scope, model: &str) -> &str {
 }
 
 impl Key {
-    /// What keeps the key itself from being used for the model: `None`, else the cooling that ends
+    /// What keeps the key itself from being used for this: `None`, else the cooling that ends
     /// last. Coolings of its project are not looked at.
     #[must_use]
-    pub fn cooling_for(&self, model: &str, now: Millis) -> Option<&Cooling> {
+    pub fn cooling_for<'a>(&self, wanted: impl Into<Wanted<'a>>, now: Millis) -> Option<&Cooling> {
+        let wanted = wanted.into();
         self.coolings
             .iter()
-            .filter(|cooling| cooling.runs(now) && cooling.covers(model))
+            .filter(|cooling| cooling.runs(now) && cooling.covers(wanted))
             .max_by_key(|cooling| cooling.until)
     }
 
@@ -441,8 +451,31 @@ mod tests {
         assert!(!cooling(FREE_MODELS).covers("deepseek/deepseek-r1"));
         for model in ["m", EVERY_MODEL, "deepseek/deepseek-r1", "deepseek/deepseek-r1:free"] {
             for name in ["m", EVERY_MODEL, FREE_MODELS, "deepseek/deepseek-r1:free", "other"] {
-                assert_eq!(cooling(name).covers(model), covering_names(model).contains(&name));
+                assert_eq!(
+                    cooling(name).covers(model),
+                    covering_names(model).contains(&Cow::Borrowed(name))
+                );
             }
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_not_at_home_cools_there_and_nowhere_else() {
+        let cooling = Cooling {
+            model: home::all_of("mine"),
+            until: 10,
+            since: 0,
+            source: Source::Guessed,
+            reason: Reason::Invalid,
+            strikes: 0,
+            retried: false,
+            disproved: false,
+        };
+        for (home, covered) in [(Some("mine"), true), (Some("other"), false), (None, false)] {
+            let wanted = Wanted { model: "gpt", home };
+            assert_eq!(cooling.covers(wanted), covered, "{home:?}");
+            let names = covering_names(wanted);
+            assert_eq!(names.iter().any(|name| *name == cooling.model), covered);
         }
     }
 

@@ -8,7 +8,8 @@ use core::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
 use super::Millis;
-use super::key::KeyId;
+use super::home::{self, Belongs, Wanted};
+use super::key::{Key, KeyId};
 use super::quota::{self, Quota};
 
 /// One model's line.
@@ -16,6 +17,8 @@ use super::quota::{self, Quota};
 pub struct Line {
     /// The model.
     pub model: String,
+    /// The home that its requests name: keys that belong elsewhere have no place here.
+    pub home: Option<String>,
     /// When it was last asked for, to tell which line is missed the least.
     pub asked: u64,
     /// The latest time by which a key was placed or picked, to notice a clock that goes back.
@@ -61,9 +64,26 @@ struct Place {
 }
 
 impl Line {
-    /// The empty line of a model.
-    pub fn new(model: &str) -> Self {
-        Self { model: model.to_owned(), ..Self::default() }
+    /// The empty line of those who want this.
+    pub fn new(wanted: Wanted<'_>) -> Self {
+        let home = wanted.home.map(str::to_owned);
+        Self { model: wanted.model.to_owned(), home, ..Self::default() }
+    }
+
+    /// What its requests want.
+    pub fn wanted(&self) -> Wanted<'_> {
+        Wanted { model: &self.model, home: self.home.as_deref() }
+    }
+
+    /// The priority of a key here; `None` when it is known to belong elsewhere. One of which that is not
+    /// known comes behind those of its own priority that are at home.
+    pub fn priority_of(&self, key: &Key) -> Option<i32> {
+        let Some(home) = &self.home else { return Some(key.priority) };
+        match home::belongs(&key.project, home) {
+            Belongs::Here => Some(key.priority.saturating_mul(2)),
+            Belongs::Unknown => Some(key.priority.saturating_mul(2).saturating_sub(1)),
+            Belongs::Elsewhere => None,
+        }
     }
 
     /// A key stands at `spot`, or rests. It may have stood elsewhere.
@@ -112,6 +132,11 @@ impl Line {
     /// Those that can be used, in order.
     pub fn in_line(&self) -> impl Iterator<Item = &Spot> {
         self.waiting.iter()
+    }
+
+    /// Those that rest with the ends of their rests, the first one first.
+    pub fn rests(&self) -> impl Iterator<Item = (Millis, KeyId)> {
+        self.resting.iter().copied()
     }
 
     /// The end of the first rest that ends.

@@ -33,6 +33,7 @@
 //! | [`limit`] | has this client asked too often? |
 //! | [`problem`] | what is an administrator told, in any language? |
 //! | [`affinity`] | which key does a conversation prefer? |
+//! | [`home`] | is a key known where the request goes? |
 //! | [`object`] | which key must serve a request, since it holds what the request names? |
 //! | [`socket`] | and where are its WebSockets? |
 //! | [`gateway`] | where is the AI Gateway? |
@@ -52,6 +53,7 @@ pub mod direct;
 pub mod error;
 pub mod gateway;
 pub mod health;
+pub mod home;
 pub mod import;
 pub mod isolate;
 pub mod key;

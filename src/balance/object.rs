@@ -7,6 +7,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::home::Wanted;
 use super::key::{KeyId, State, hex};
 use super::route::decode;
 use super::snapshot::Snapshot;
@@ -701,10 +702,16 @@ pub enum Held {
 
 /// Looks at the key that holds an object.
 #[must_use]
-pub fn held(snapshot: &Snapshot, key: KeyId, model: &str, now: Millis) -> Held {
+pub fn held<'a>(
+    snapshot: &Snapshot,
+    key: KeyId,
+    wanted: impl Into<Wanted<'a>>,
+    now: Millis,
+) -> Held {
     match snapshot.key(key) {
         Some(key) if key.state == State::Ready => {
-            key.cooling_for(model, now).map_or(Held::Usable, |cooling| Held::Cooling(cooling.until))
+            let cooling = key.cooling_for(wanted, now);
+            cooling.map_or(Held::Usable, |cooling| Held::Cooling(cooling.until))
         }
         _ => Held::Gone,
     }

@@ -3,7 +3,8 @@
 //! The order, first difference decides:
 //! 1. a key that is ready, does not cool for the model (nor does its project), has not sent what its
 //!    learnt quota allows, and was not tried by this request;
-//! 2. higher priority;
+//! 2. higher priority; of one priority, a key that is known to be at home where the request goes
+//!    ([`home`](super::home));
 //! 3. the one of which the fewest requests of this isolate wait, among the [`LOOK`] keys that were
 //!    used least recently for this model; of several, the one that was used least recently;
 //! 4. keys that were never used come first, in a random order that is each isolate's own, so that
@@ -19,6 +20,7 @@
 
 use super::Millis;
 use super::affinity;
+use super::home::Wanted;
 use super::key::{KeyId, Source};
 use super::snapshot::{Queue, Snapshot};
 
@@ -45,6 +47,8 @@ pub enum Pick {
     },
     /// No key is left that this request did not try, though some is usable.
     AllTried,
+    /// The provider has usable keys, but none of the home that the request names.
+    Elsewhere,
     /// The provider has no usable key at all.
     Empty,
 }
@@ -52,14 +56,14 @@ pub enum Pick {
 /// The key that a conversation prefers, if one of the first of its order will do: see
 /// [`affinity`](super::affinity).
 #[must_use]
-pub fn preferred(
+pub fn preferred<'a>(
     snapshot: &mut Snapshot,
     tried: &[KeyId],
-    model: &str,
+    wanted: impl Into<Wanted<'a>>,
     now: Millis,
     conversation: u64,
 ) -> Option<KeyId> {
-    let mut queue = snapshot.queue(model, now);
+    let mut queue = snapshot.queue(wanted.into(), now);
     let mut tier = None;
     let keys: Vec<KeyId> = queue
         .in_line()
@@ -72,10 +76,15 @@ pub fn preferred(
     affinity::prefer(keys, conversation, |id| queue.will_do(id, count, &mut waiting, now))
 }
 
-/// Chooses a key for the model among those not in `tried`.
+/// Chooses a key for what is wanted among those not in `tried`.
 #[must_use]
-pub fn pick(snapshot: &mut Snapshot, tried: &[KeyId], model: &str, now: Millis) -> Pick {
-    let mut queue = snapshot.queue(model, now);
+pub fn pick<'a>(
+    snapshot: &mut Snapshot,
+    tried: &[KeyId],
+    wanted: impl Into<Wanted<'a>>,
+    now: Millis,
+) -> Pick {
+    let mut queue = snapshot.queue(wanted.into(), now);
     let mut found = look(&queue, tried, now);
     // Only a clock that went back puts keys into the line that rest.
     while !found.resting.is_empty() {
@@ -91,10 +100,11 @@ pub fn pick(snapshot: &mut Snapshot, tried: &[KeyId], model: &str, now: Millis) 
         .filter(|id| !tried.contains(id))
         .find(|id| may_retry_early(&queue, *id, now))
         .or_else(|| queue.doubtful(now).take(LOOK_EARLY).find(|id| !tried.contains(id)));
-    match (early, queue.soonest()) {
+    match (early, queue.soonest(now)) {
         (Some(id), _) => Pick::Key { id, early: true },
         (None, Some(until)) if !found.any_tried => Pick::Exhausted { until },
         _ if found.any_tried => Pick::AllTried,
+        _ if queue.is_elsewhere() => Pick::Elsewhere,
         _ => Pick::Empty,
     }
 }
@@ -211,6 +221,64 @@ mod tests {
         assert!(begins.len() > 10, "{begins:?}");
     }
 
+    const fn at(home: &str) -> Wanted<'_> {
+        Wanted { model: "m", home: Some(home) }
+    }
+
+    fn of_project(id: u64, project: &str) -> Key {
+        Key { project: project.into(), ..key(id) }
+    }
+
+    #[test]
+    fn a_key_of_another_home_never_is_picked_and_one_of_no_known_home_only_when_no_other_is_left() {
+        let mut pool = snapshot([
+            of_project(1, "a"),
+            of_project(2, "B"),
+            key(3),
+            Key { priority: -1, ..of_project(4, "b") },
+            Key { priority: 1, ..of_project(5, "a") },
+        ]);
+        let mut tried = Vec::new();
+        let mut order = Vec::new();
+        while let Some(id) = chosen(pick(&mut pool, &tried, at("b"), 0)) {
+            pool.started(KeyId(id), at("b"), 0);
+            tried.push(KeyId(id));
+            order.push(id);
+        }
+        assert_eq!(order, [2, 3, 4]);
+        assert_eq!(pick(&mut pool, &tried, at("b"), 0), Pick::AllTried);
+        assert_eq!(chosen(pick(&mut pool, &[], "m", 0)), Some(5), "no home is asked for");
+        assert_eq!(preferred(&mut pool, &[], at("b"), 0, 7), Some(KeyId(2)));
+    }
+
+    #[test]
+    fn keys_that_are_elsewhere_are_not_said_to_be_exhausted() {
+        let stranger =
+            |id| Change::Cool { key: KeyId(id), cooling: cooling("b/*", 0, HOUR, Source::Guessed) };
+        let mut pool = snapshot([of_project(1, "a"), key(2)]);
+        pool.apply(&stranger(2), 0);
+        assert_eq!(pick(&mut pool, &[], at("b"), 0), Pick::Elsewhere);
+        assert_eq!(chosen(pick(&mut pool, &[KeyId(1)], at("a"), 0)), Some(2), "good there");
+        assert_eq!(pick(&mut snapshot([]), &[], at("b"), 0), Pick::Empty);
+        // One that is known to be right rests: that is when to come back.
+        pool.merge(of_project(3, "b"), 0);
+        let cooling = cooling("m", 0, 2 * HOUR, Source::Stated);
+        pool.apply(&Change::Cool { key: KeyId(3), cooling }, 0);
+        assert_eq!(pick(&mut pool, &[], at("b"), 0), Pick::Exhausted { until: 2 * HOUR });
+    }
+
+    #[test]
+    fn where_a_key_is_at_home_is_learnt_once() {
+        let home = |home: &str| Change::Home { key: KeyId(1), home: home.into() };
+        let mut pool = snapshot([key(1)]);
+        assert_eq!(chosen(pick(&mut pool, &[], at("a"), 0)), Some(1));
+        assert!(pool.apply(&home("a"), 0));
+        assert!(!pool.apply(&home("b"), 0));
+        assert_eq!(pool.key(KeyId(1)).unwrap().project, "a");
+        assert_eq!(pick(&mut pool, &[], at("b"), 0), Pick::Elsewhere);
+        assert_eq!(chosen(pick(&mut pool, &[], at("a"), 0)), Some(1));
+    }
+
     #[test]
     fn a_cooling_for_one_model_leaves_the_other_usable() {
         let mut pool = snapshot([key(1)]);
@@ -276,6 +344,7 @@ mod tests {
                 }
                 Pick::Exhausted { until } => prop_assert!(until > now),
                 Pick::AllTried => prop_assert!(!tried.is_empty()),
+                Pick::Elsewhere => prop_assert!(false, "no home is asked for"),
                 Pick::Empty => prop_assert!(pool.keys().all(|key| key.state != State::Ready)),
             }
         }

@@ -9,6 +9,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::clock;
 use super::dialect::Dialect;
+use super::home::Homes;
+use super::verdict::Reason;
 use super::{DAY, Millis};
 
 /// The segment of the gateway's OpenAI-shaped endpoint for every provider. Keeps no keys of its
@@ -40,6 +42,10 @@ pub struct KeyHeader {
 
 /// The header of most providers.
 const BEARER: KeyHeader = KeyHeader { name: "authorization", scheme: "Bearer " };
+/// The header of Google's API keys.
+const API_KEY: KeyHeader = KeyHeader { name: "x-goog-api-key", scheme: "" };
+/// How Google's API keys begin.
+const API_KEYS: &[&str] = &["AIza", "AQ."];
 
 /// One place where a request can name its model. A provider has an ordered list of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,8 +104,12 @@ pub struct Provider {
     pub bearer_paths: &'static [&'static str],
     /// Beginnings of keys that are an `Authorization: Bearer` all the same.
     pub bearer_keys: &'static [&'static str],
+    /// Beginnings of keys that go into `x-goog-api-key` all the same.
+    pub api_keys: &'static [&'static str],
     /// Keys can be service accounts of Google, which go to the gateway with the request's region.
     pub service_accounts: bool,
+    /// How its keys belong to a place that the path names; `None` where they are good everywhere.
+    pub homes: Option<Homes>,
     /// Where its requests name the model, in the order in which to look.
     pub model_in: &'static [ModelIn],
     /// The shape of its errors. [`super::dialect::of`] knows the exceptions.
@@ -150,7 +160,9 @@ const USUAL: Provider = Provider {
     key_header: BEARER,
     bearer_paths: &[],
     bearer_keys: &[],
+    api_keys: &[],
     service_accounts: false,
+    homes: None,
     model_in: OPENAI_MODEL,
     dialect: Dialect::OpenAi,
     direct_base: None,
@@ -186,7 +198,7 @@ static PROVIDERS: &[Provider] = &[
     Provider {
         slug: "google-ai-studio",
         name: "Google AI Studio (Gemini)",
-        key_header: KeyHeader { name: "x-goog-api-key", scheme: "" },
+        key_header: API_KEY,
         // Google's own OpenAI layer reads nothing else.
         bearer_paths: &["v1beta/openai", "v1alpha/openai", "v1/openai"],
         model_in: &[
@@ -201,7 +213,7 @@ static PROVIDERS: &[Provider] = &[
         models: Some("v1beta/models?pageSize=1000"),
         probe: get("v1beta/models?pageSize=1"),
         day_quota: DayQuota::MidnightPacific,
-        key_prefixes: &["AIza", "AQ."],
+        key_prefixes: API_KEYS,
         nicknames: &["google", "gemini", "google-ai", "google-gemini", "aistudio", "ai-studio"],
         rewrites: &[
             // An OpenAI client that was given the bare provider, or appends a `v1` of its own.
@@ -368,6 +380,13 @@ static PROVIDERS: &[Provider] = &[
         slug: "azure-openai",
         name: "Azure OpenAI",
         key_header: KeyHeader { name: "api-key", scheme: "" },
+        homes: Some(Homes {
+            noun: "resource",
+            behind: None,
+            one: true,
+            // One answer for a wrong key and for a good one of another resource.
+            refused_for: &[Reason::Invalid, Reason::Unauthorized, Reason::Forbidden],
+        }),
         // `{resource}/{deployment}/...`: a deployment is what a model is elsewhere.
         model_in: &[ModelIn::Path("*/{}")],
         nicknames: &["azure", "azureopenai"],
@@ -376,9 +395,24 @@ static PROVIDERS: &[Provider] = &[
     Provider {
         slug: VERTEX,
         name: "Google Vertex AI",
+        // Of its express mode; all else is an access token.
+        api_keys: API_KEYS,
         service_accounts: true,
+        homes: Some(Homes {
+            noun: "project",
+            behind: Some("projects"),
+            // An account may have been let into several.
+            one: false,
+            refused_for: &[
+                Reason::Permission,
+                Reason::Forbidden,
+                Reason::ServiceDisabled,
+                Reason::Billing,
+            ],
+        }),
         model_in: &[
             ModelIn::Path("*/projects/*/locations/*/publishers/*/models/{:}"),
+            ModelIn::Path("*/publishers/*/models/{:}"),
             ModelIn::FieldOn("*/projects/*/locations/*/endpoints/openapi", "model"),
         ],
         dialect: Dialect::Gemini,
@@ -602,6 +636,12 @@ impl PartialEq for Provider {
 impl Eq for Provider {}
 
 impl Provider {
+    /// Whether the key is a service account, with its private key in it.
+    #[must_use]
+    pub fn is_service_account(&self, key: &str) -> bool {
+        self.service_accounts && service_account(key).is_some()
+    }
+
     /// The header that carries `key` on a request to `path` (as in [`super::route::ApiRoute`]).
     pub fn credential(&self, path: &str, key: &str) -> (&'static str, String) {
         if self.service_accounts
@@ -611,7 +651,13 @@ impl Provider {
         }
         let bearer = self.bearer_paths.iter().any(|start| starts_with_segments(path, start))
             || self.bearer_keys.iter().any(|start| key.starts_with(start));
-        let header = if bearer { BEARER } else { self.key_header };
+        let header = if bearer {
+            BEARER
+        } else if self.api_keys.iter().any(|start| key.starts_with(start)) {
+            API_KEY
+        } else {
+            self.key_header
+        };
         (header.name, [header.scheme, key].concat())
     }
 }
@@ -630,17 +676,26 @@ pub fn is_service_account(object: &serde_json::Map<String, serde_json::Value>) -
 }
 
 /// The service account that a key is, if it is one.
-fn service_account(key: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
+pub(super) fn service_account(key: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
+    // Thousands of keys may be asked about, and few are.
+    if !key.starts_with(SERVICE_ACCOUNT) {
+        return None;
+    }
     let json = BASE64.decode(key).ok()?;
     serde_json::from_slice(&json).ok().filter(is_service_account)
+}
+
+/// The region of Google Cloud that a path of Vertex AI names.
+pub(super) fn region_of(path: &str) -> Option<&str> {
+    let mut segments = path.split('/');
+    segments.find(|segment| *segment == "locations").and_then(|_| segments.next())
 }
 
 /// A service account as the gateway takes it: the file in base64, with the region of the request in
 /// it (`developers.cloudflare.com/ai-gateway/usage/providers/vertex/`). The gateway makes an access
 /// token of it and keeps that for its time.
 fn for_gateway(mut account: serde_json::Map<String, serde_json::Value>, path: &str) -> String {
-    let mut segments = path.split('/').skip_while(|segment| *segment != "locations").skip(1);
-    if let Some(region) = segments.next() {
+    if let Some(region) = region_of(path) {
         account.insert("region".to_owned(), region.into());
     }
     BASE64.encode(serde_json::Value::Object(account).to_string())
@@ -936,6 +991,9 @@ mod tests {
         assert_eq!(region("v1/projects/p"), None);
         let token = ("authorization", "Bearer ya29.token".to_owned());
         assert_eq!(vertex.credential("v1/x", "ya29.token"), token);
+        assert_eq!(vertex.credential("v1/x", "AIza1"), ("x-goog-api-key", "AIza1".to_owned()));
+        assert!(vertex.is_service_account(account) && !vertex.is_service_account("ya29.token"));
+        assert!(!find("openai").unwrap().is_service_account(account));
     }
 
     #[test]

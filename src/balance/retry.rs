@@ -4,6 +4,7 @@
 //! that rest on a bare status until the end of the request shows whose fault they were (the
 //! mass-failure rule, [`Course::settle`]).
 
+use super::home::Wanted;
 use super::key::KeyId;
 use super::pick::{Pick, pick, preferred};
 use super::snapshot::{Change, Snapshot};
@@ -132,19 +133,25 @@ impl Course {
 
     /// Chooses the key of the next attempt.
     #[must_use]
-    pub fn pick(&self, snapshot: &mut Snapshot, model: &str, now: Millis) -> Pick {
+    pub fn pick<'a>(
+        &self,
+        snapshot: &mut Snapshot,
+        wanted: impl Into<Wanted<'a>>,
+        now: Millis,
+    ) -> Pick {
+        let wanted = wanted.into();
         let tried: Vec<_> = self.spent.iter().chain(&self.avoided).copied().collect();
         if let Some(conversation) = self.conversation
-            && let Some(id) = preferred(snapshot, &tried, model, now, conversation)
+            && let Some(id) = preferred(snapshot, &tried, wanted, now, conversation)
         {
             return Pick::Key { id, early: false };
         }
         if self.avoided.is_empty() {
-            return pick(snapshot, &self.spent, model, now);
+            return pick(snapshot, &self.spent, wanted, now);
         }
-        match pick(snapshot, &tried, model, now) {
+        match pick(snapshot, &tried, wanted, now) {
             found @ Pick::Key { early: false, .. } => found,
-            _ => pick(snapshot, &self.spent, model, now),
+            _ => pick(snapshot, &self.spent, wanted, now),
         }
     }
 

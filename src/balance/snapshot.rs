@@ -10,6 +10,7 @@ use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::affinity::{Shares, may_wait};
+use super::home::{self, Wanted};
 use super::key::{Cooling, Key, KeyId, Secret, Source, State};
 use super::line::{Group, Line, Rest, Spot};
 use super::pick::mix;
@@ -46,6 +47,13 @@ pub enum Change {
         /// administrator or a probe, the block is about the past and does nothing.
         ready_since: Millis,
     },
+    /// A success showed where a key is at home of which that was not known.
+    Home {
+        /// Which key.
+        key: KeyId,
+        /// Its home, which becomes its project.
+        home: String,
+    },
 }
 
 impl Change {
@@ -53,7 +61,7 @@ impl Change {
     #[must_use]
     pub const fn key(&self) -> KeyId {
         match self {
-            Self::Cool { key, .. } | Self::Block { key, .. } => *key,
+            Self::Cool { key, .. } | Self::Block { key, .. } | Self::Home { key, .. } => *key,
         }
     }
 }
@@ -103,7 +111,7 @@ impl Keys {
     /// How a key rests for a model; `None` when it can be used.
     fn rest(&self, key: &Key, line: &Line, now: Millis) -> Option<Rest> {
         let mut rest: Option<Rest> = None;
-        for cooling in self.coolings(key, &line.model, now) {
+        for cooling in self.coolings(key, line.wanted(), now) {
             let guessed = cooling.source == Source::Guessed && !cooling.retried;
             rest = Some(rest.map_or(Rest { until: cooling.until, guessed }, |known| Rest {
                 until: known.until.max(cooling.until),
@@ -117,13 +125,18 @@ impl Keys {
         })
     }
 
-    /// The coolings that keep a key from being used for a model: its own, and those of its project.
-    fn coolings(&self, key: &Key, model: &str, now: Millis) -> impl Iterator<Item = &Cooling> {
+    /// The coolings that keep a key from being used for this: its own, and those of its project.
+    fn coolings<'a>(
+        &'a self,
+        key: &'a Key,
+        wanted: Wanted<'a>,
+        now: Millis,
+    ) -> impl Iterator<Item = &'a Cooling> {
         let id = key.id;
         self.members(key).flat_map(move |member| {
             let own = member.id == id;
             member.coolings.iter().filter(move |cooling| {
-                cooling.runs(now) && cooling.covers(model) && (own || is_shared(cooling.reason))
+                cooling.runs(now) && cooling.covers(wanted) && (own || is_shared(cooling.reason))
             })
         })
     }
@@ -284,6 +297,13 @@ impl Snapshot {
                     }
                 }
             }
+            Change::Home { home, .. } => {
+                let applies = key.project.is_empty();
+                if applies && let Some(key) = self.keys.remove(change.key()) {
+                    self.keys.take_in(Key { project: home.clone(), ..key });
+                }
+                applies
+            }
         };
         if applies {
             self.place(change.key(), now);
@@ -316,9 +336,9 @@ impl Snapshot {
         gone.into_iter().for_each(|id| self.remove(id, now));
     }
 
-    /// Makes room for others by forgetting keys that cannot be used for the model now.
-    pub fn forget_resting(&mut self, model: &str, now: Millis) {
-        let at = self.line_of(model, now);
+    /// Makes room for others by forgetting keys that cannot be used for this now.
+    pub fn forget_resting<'a>(&mut self, wanted: impl Into<Wanted<'a>>, now: Millis) {
+        let at = self.line_of(wanted.into(), now);
         let Some(line) = self.lines.get(at) else { return };
         let resting: Vec<_> = line.resting().collect();
         resting.into_iter().for_each(|id| self.remove(id, now));
@@ -337,20 +357,27 @@ impl Snapshot {
     }
 
     /// A request is being sent with the key. Tells since when the key is ready.
-    pub fn started(&mut self, id: KeyId, model: &str, now: Millis) -> Option<Millis> {
+    pub fn started<'a>(
+        &mut self,
+        id: KeyId,
+        wanted: impl Into<Wanted<'a>>,
+        now: Millis,
+    ) -> Option<Millis> {
         self.uses += 1;
         self.shares.sent(id, now);
         let stamp = USED | self.uses;
-        let at = self.line_of(model, now);
+        let at = self.line_of(wanted.into(), now);
         let key = self.keys.all.get_mut(&id)?;
         key.waiting.begin(now);
-        let (ready_since, priority) = (key.ready_since, key.priority);
+        let ready_since = key.ready_since;
         let key = self.keys.all.get(&id)?;
         let group = self.keys.group(key);
         let line = self.lines.get_mut(at)?;
         let counted = line.quotas.get_mut(&group).map(|quota| quota.send(now)).is_some();
         let rest = self.keys.rest(key, line, now);
-        if key.state == State::Ready {
+        if key.state == State::Ready
+            && let Some(priority) = line.priority_of(key)
+        {
             line.place((Reverse(priority), stamp, id), rest);
         }
         if counted && group != Group::Key(id) {
@@ -369,13 +396,14 @@ impl Snapshot {
         }
     }
 
-    /// The key served the model: guesses about it were wrong and start over. D1 is not told; what
+    /// The key served a request: guesses about it were wrong and start over. D1 is not told; what
     /// stands there ends by itself or is overwritten by the next cooling.
-    pub fn succeeded(&mut self, id: KeyId, model: &str, now: Millis) {
+    pub fn succeeded<'a>(&mut self, id: KeyId, wanted: impl Into<Wanted<'a>>, now: Millis) {
+        let wanted = wanted.into();
         let Some(key) = self.keys.all.get_mut(&id) else { return };
         let mut changed = false;
         for cooling in &mut key.coolings {
-            if cooling.covers(model) && cooling.source == Source::Guessed && !cooling.disproved {
+            if cooling.covers(wanted) && cooling.source == Source::Guessed && !cooling.disproved {
                 cooling.disproved = true;
                 changed = true;
             }
@@ -383,9 +411,9 @@ impl Snapshot {
         if changed {
             self.place(id, now);
         }
-        let refuted = self.quota(id, model).is_some_and(|quota| quota.is_refuted(now));
+        let refuted = self.quota(id, wanted).is_some_and(|quota| quota.is_refuted(now));
         if refuted {
-            let at = self.line_of(model, now);
+            let at = self.line_of(wanted, now);
             if let Some(line) = self.lines.get_mut(at) {
                 line.distrust(now);
             }
@@ -393,29 +421,42 @@ impl Snapshot {
         }
     }
 
-    fn quota(&self, id: KeyId, model: &str) -> Option<&super::quota::Quota> {
-        let line = self.lines.iter().find(|line| line.model == model)?;
+    fn quota(&self, id: KeyId, wanted: Wanted<'_>) -> Option<&super::quota::Quota> {
+        let line = self.lines.iter().find(|line| line.wanted() == wanted)?;
         line.quotas.get(&self.keys.group(self.keys.all.get(&id)?))
     }
 
     /// What a 429 taught about the key's quota for the model.
-    pub fn learn(&mut self, id: KeyId, model: &str, lesson: Lesson, until: Millis, now: Millis) {
-        self.teach(id, model, now, |quota| quota.learn(lesson, until, now));
+    pub fn learn<'a>(
+        &mut self,
+        id: KeyId,
+        wanted: impl Into<Wanted<'a>>,
+        lesson: Lesson,
+        until: Millis,
+        now: Millis,
+    ) {
+        self.teach(id, wanted.into(), now, |quota| quota.learn(lesson, until, now));
     }
 
     /// What the headers of a success told about what is left of the key's quota for the model.
-    pub fn hear(&mut self, id: KeyId, model: &str, told: Headroom, now: Millis) {
-        self.teach(id, model, now, |quota| quota.hear(told, now));
+    pub fn hear<'a>(
+        &mut self,
+        id: KeyId,
+        wanted: impl Into<Wanted<'a>>,
+        told: Headroom,
+        now: Millis,
+    ) {
+        self.teach(id, wanted.into(), now, |quota| quota.hear(told, now));
     }
 
     fn teach(
         &mut self,
         id: KeyId,
-        model: &str,
+        wanted: Wanted<'_>,
         now: Millis,
         work: impl FnOnce(&mut super::quota::Quota),
     ) {
-        let at = self.line_of(model, now);
+        let at = self.line_of(wanted, now);
         let Some(key) = self.keys.all.get(&id) else { return };
         let group = self.keys.group(key);
         let Some(line) = self.lines.get_mut(at).filter(|line| line.trusts(now)) else { return };
@@ -427,14 +468,16 @@ impl Snapshot {
     }
 
     /// A key is being tried that rests only because we think so; once is enough.
-    pub fn retry_early(&mut self, id: KeyId, model: &str, now: Millis) {
+    pub fn retry_early<'a>(&mut self, id: KeyId, wanted: impl Into<Wanted<'a>>, now: Millis) {
+        let wanted = wanted.into();
         let Some(key) = self.keys.all.get(&id) else { return };
         let members: Vec<_> = self.keys.members(key).map(|member| member.id).collect();
         let mut cools = false;
         for member in members {
             let Some(key) = self.keys.all.get_mut(&member) else { continue };
             for cooling in &mut key.coolings {
-                if cooling.covers(model) && cooling.source == Source::Guessed && cooling.runs(now) {
+                if cooling.covers(wanted) && cooling.source == Source::Guessed && cooling.runs(now)
+                {
                     cooling.retried = true;
                     cools = true;
                 }
@@ -443,7 +486,7 @@ impl Snapshot {
         if cools {
             self.place(id, now);
         } else {
-            let at = self.line_of(model, now);
+            let at = self.line_of(wanted, now);
             if let Some(line) = self.lines.get_mut(at) {
                 line.doubt(now);
             }
@@ -452,12 +495,12 @@ impl Snapshot {
 
     // --- lines ---
 
-    /// The place of a model's line, which is made if there is none.
-    fn line_of(&mut self, model: &str, now: Millis) -> usize {
-        if let Some(at) = self.lines.iter().position(|line| line.model == model) {
+    /// The place of the line for this, which is made if there is none.
+    fn line_of(&mut self, wanted: Wanted<'_>, now: Millis) -> usize {
+        if let Some(at) = self.lines.iter().position(|line| line.wanted() == wanted) {
             return at;
         }
-        let line = Line::new(model);
+        let line = Line::new(wanted);
         let at = if self.lines.len() < MOST_LINES {
             self.lines.push(line);
             self.lines.len() - 1
@@ -473,9 +516,9 @@ impl Snapshot {
         at
     }
 
-    /// The model's line as it is now, with what tells whether a key rests.
-    pub(super) fn queue(&mut self, model: &str, now: Millis) -> Queue<'_> {
-        let at = self.line_of(model, now);
+    /// The line for this as it is now, with what tells whether a key rests.
+    pub(super) fn queue(&mut self, wanted: Wanted<'_>, now: Millis) -> Queue<'_> {
+        let at = self.line_of(wanted, now);
         self.uses += 1;
         let asked = self.uses;
         let went_back = self.lines.get_mut(at).is_some_and(|line| {
@@ -518,15 +561,16 @@ impl Snapshot {
     }
 
     /// Puts a key where it belongs in a line. Tells whether it stands or rests there, which it does
-    /// not when it is not ready.
+    /// not when it is not ready, or at home elsewhere.
     fn place_in(&mut self, at: usize, id: KeyId, now: Millis) -> bool {
         let Some(line) = self.lines.get_mut(at) else { return false };
-        let Some(key) = self.keys.all.get(&id).filter(|key| key.state == State::Ready) else {
+        let key = self.keys.all.get(&id).filter(|key| key.state == State::Ready);
+        let Some((key, priority)) = key.and_then(|key| Some((key, line.priority_of(key)?))) else {
             return line.remove(id).is_some();
         };
         let stamp = line.stamp(id).unwrap_or_else(|| mix(self.seed ^ mix(id.0)) >> 1);
         let rest = self.keys.rest(key, line, now);
-        line.place((Reverse(key.priority), stamp, id), rest);
+        line.place((Reverse(priority), stamp, id), rest);
         // What is judged by this time is judged anew when the clock goes back behind it.
         line.seen = line.seen.max(now);
         true
@@ -555,8 +599,19 @@ impl Queue<'_> {
         self.line().into_iter().flat_map(Line::in_line)
     }
 
-    pub fn soonest(&self) -> Option<Millis> {
-        self.line().and_then(Line::soonest)
+    /// When the first key is back that may be at home here.
+    pub fn soonest(&self, now: Millis) -> Option<Millis> {
+        let line = self.line()?;
+        let Some(home) = &line.home else { return line.soonest() };
+        let stranger =
+            |id| self.coolings(id, now).any(|cooling| home::is_all_of(&cooling.model, home));
+        line.rests().find(|(_, id)| !stranger(*id)).map(|(until, _)| until)
+    }
+
+    /// Whether there are keys, though none at home where the request goes.
+    pub fn is_elsewhere(&self) -> bool {
+        self.line().is_some_and(|line| line.home.is_some())
+            && self.snapshot.keys().any(|key| key.state == State::Ready)
     }
 
     /// Whether a key that a conversation prefers may be used for one more request of it: it does not rest,
@@ -607,7 +662,7 @@ impl Queue<'_> {
         let found = self.key(id).zip(self.line());
         found
             .into_iter()
-            .flat_map(move |(key, line)| self.snapshot.keys.coolings(key, &line.model, now))
+            .flat_map(move |(key, line)| self.snapshot.keys.coolings(key, line.wanted(), now))
     }
 
     /// Keys that rest by learnt knowledge alone, if one of them may be tried.

@@ -8,6 +8,7 @@ use super::task::Settled;
 use super::{env, glue};
 use crate::balance::affinity::{self, Mode};
 use crate::balance::error::Refusal;
+use crate::balance::home::Wanted;
 use crate::balance::key::EVERY_MODEL;
 use crate::balance::model::{self, Located, ModelError, Place, Scanner, Status, Watched};
 use crate::balance::object::{self, Objects};
@@ -146,6 +147,8 @@ pub struct Target {
     pub provider: String,
     /// Its model, or [`EVERY_MODEL`] when the request names none.
     pub model: String,
+    /// The home that the path names, where the provider has homes.
+    pub home: Option<String>,
     /// Who asks: the token's [`Token::tag`].
     pub token: u32,
     /// The stored objects that the request names.
@@ -159,12 +162,19 @@ pub struct Target {
 }
 
 impl Target {
+    /// What a key must be good for.
+    #[must_use]
+    pub fn wanted(&self) -> Wanted<'_> {
+        Wanted { model: &self.model, home: self.home.as_deref() }
+    }
+
     /// The pool of a provider, for a question of ours.
     #[must_use]
     pub fn of_ours(slug: &str) -> Self {
         Self {
             provider: slug.to_owned(),
             model: EVERY_MODEL.to_owned(),
+            home: None,
             token: 0,
             objects: Vec::new(),
             about_object: false,
@@ -292,7 +302,17 @@ pub fn permit(
     let conversation = watched.session();
     let model = model.unwrap_or_else(|| EVERY_MODEL.to_owned());
     let (provider, token) = (slug, token.tag());
-    Ok(Target { provider, model, token, objects, about_object, store: watched.store, conversation })
+    let home = api.row.homes.and_then(|homes| homes.of(&api.path));
+    Ok(Target {
+        provider,
+        model,
+        home,
+        token,
+        objects,
+        about_object,
+        store: watched.store,
+        conversation,
+    })
 }
 
 /// What the headers tell of the conversation.

@@ -183,7 +183,7 @@ impl<'a> Journey<'a> {
         }
         let mut picked = self.pick();
         if !matches!(picked, Pick::Key { .. })
-            && apart(pool::doubt(self.store, &self.target.provider, &self.target.model)).await
+            && apart(pool::doubt(self.store, &self.target.provider, self.target.wanted())).await
         {
             picked = self.pick();
         }
@@ -191,7 +191,7 @@ impl<'a> Journey<'a> {
             (Pick::Key { id, early }, _) => {
                 let secret = self.with_pool(|snapshot| {
                     if early {
-                        snapshot.retry_early(id, &self.target.model, now());
+                        snapshot.retry_early(id, self.target.wanted(), now());
                     }
                     snapshot.key(id).map(|key| key.secret.clone())
                 });
@@ -200,9 +200,34 @@ impl<'a> Journey<'a> {
             (Pick::Exhausted { until }, Last::Nothing) => {
                 Err(Refusal::exhausted(&self.target.provider, &self.target.model, until, now()))
             }
-            (_, Last::Nothing) => Err(Refusal::no_keys(&self.target.provider)),
+            (picked, Last::Nothing) => Err(self.no_key(picked)),
             _ => Ok(None),
         }
+    }
+
+    /// Why nothing can be sent, when it is not that all keys cool.
+    fn no_key(&self, picked: Pick) -> Refusal {
+        let provider = &self.target.provider;
+        let homes = self.credential.homes.zip(self.target.home.as_deref());
+        let unsendable = || {
+            self.with_pool(|pool| pool.keys().any(|key| self.needs_gateway(&key.secret)))
+                .unwrap_or_default()
+        };
+        match (picked, homes) {
+            (Pick::Elsewhere, Some((homes, home))) => {
+                Refusal::no_keys_at_home(provider, homes.noun, home)
+            }
+            _ if self.settings.is_direct() && unsendable() => {
+                Refusal::only_service_accounts(provider)
+            }
+            _ => Refusal::no_keys(provider),
+        }
+    }
+
+    /// A service account is of use to an AI Gateway alone, which makes an access token of it. To the
+    /// provider itself it would be a private key in a place where none is looked for.
+    fn needs_gateway(&self, secret: &Secret) -> bool {
+        self.settings.is_direct() && self.credential.is_service_account(secret.expose())
     }
 
     /// The key that holds what the request names, again if that may help, and no other.
@@ -220,7 +245,7 @@ impl<'a> Journey<'a> {
     }
 
     fn holding(&self, only: KeyId) -> Held {
-        self.with_pool(|pool| object::held(pool, only, &self.target.model, now()))
+        self.with_pool(|pool| object::held(pool, only, self.target.wanted(), now()))
             .unwrap_or(Held::Gone)
     }
 
@@ -254,7 +279,7 @@ impl<'a> Journey<'a> {
     fn pick(&self) -> Pick {
         loop {
             let picked = self
-                .with_pool(|pool| self.course.pick(pool, &self.target.model, now()))
+                .with_pool(|pool| self.course.pick(pool, self.target.wanted(), now()))
                 .unwrap_or(Pick::Empty);
             match picked {
                 Pick::Key { id, .. } if !self.open(id) => {} // it is locked now, so another is picked
@@ -263,23 +288,22 @@ impl<'a> Journey<'a> {
         }
     }
 
-    /// Opens the text of a key if it is still sealed. Tells whether it is of use.
+    /// Opens the text of a key if it is still sealed. Tells whether it can be sent.
     fn open(&self, key: KeyId) -> bool {
         self.with_pool(|pool| {
             let Some(stored) = pool.key(key).map(|key| &key.secret) else { return true };
-            if stored.sealed().is_none() {
+            if stored.sealed().is_none() && !self.needs_gateway(stored) {
                 return true;
             }
-            match sealing::open(&self.target.provider, stored) {
-                Some(secret) => {
-                    pool.opened(key, &secret);
-                    true
-                }
-                None => {
-                    pool.lock(key, now());
-                    false
-                }
+            let opened = sealing::open(&self.target.provider, stored);
+            if let Some(secret) = &opened {
+                pool.opened(key, secret);
             }
+            let usable = opened.is_some_and(|secret| !self.needs_gateway(&secret));
+            if !usable {
+                pool.lock(key, now());
+            }
+            usable
         })
         .unwrap_or(true)
     }
@@ -289,7 +313,7 @@ impl<'a> Journey<'a> {
     pub fn begin(&mut self, key: KeyId) -> Try {
         self.last_key = Some(key);
         let started = now();
-        let begun = self.with_pool(|snapshot| snapshot.started(key, &self.target.model, started));
+        let begun = self.with_pool(|snapshot| snapshot.started(key, self.target.wanted(), started));
         let ready_since = begun.flatten().unwrap_or_default();
         Try { key, started, ready_since, ended: started }
     }
@@ -311,15 +335,14 @@ impl<'a> Journey<'a> {
     /// A key served the request. Its quota headers may say that it was the last time.
     pub fn succeeded(&mut self, attempt: &Try, response: &Response) {
         // An answer from the gateway's cache does not vouch for a key. Asked only where it matters.
-        let cached = !self.heard.is_empty()
-            && response
-                .headers()
-                .get("cf-aig-cache-status")
-                .is_ok_and(|it| it.as_deref() == Some("HIT"));
+        let cached = !self.heard.is_empty() && is_cached(response);
         let verdict = if cached { Verdict::Caller } else { Verdict::Success };
         let _ = self.course.take(attempt.key, &verdict, None, Shape::NONE, 0);
         let at = attempt.ended;
-        self.with_pool(|snapshot| snapshot.succeeded(attempt.key, &self.target.model, at));
+        self.with_pool(|snapshot| snapshot.succeeded(attempt.key, self.target.wanted(), at));
+        if self.target.home.is_some() {
+            self.settle_home(attempt, response);
+        }
         usage::attempt(self.target, attempt.key, at, Outcome::Success);
         let slug = self.target.provider.as_str();
         if classify::gauges_of(slug).is_some_and(|set| glue::low(response, set, classify::LOW)) {
@@ -341,10 +364,21 @@ impl<'a> Journey<'a> {
                 }
             }
             Standing::Low(told) => {
-                let model = &self.target.model;
-                self.with_pool(|snapshot| snapshot.hear(attempt.key, model, told, at));
+                let wanted = self.target.wanted();
+                self.with_pool(|snapshot| snapshot.hear(attempt.key, wanted, told, at));
             }
             Standing::Plenty => {}
+        }
+    }
+
+    /// A key served a request that names a home: if it was not known where the key is at home, it is now.
+    #[inline(never)]
+    fn settle_home(&self, attempt: &Try, response: &Response) {
+        let about = self.target.attempt(attempt);
+        let change = self.with_pool(|pool| health::settled(pool.key(attempt.key)?, about));
+        if let Some(change) = change.flatten().filter(|_| !is_cached(response)) {
+            let words = self.target.home.clone().unwrap_or_default();
+            self.target.record(change, attempt.ended, response.status(), words);
         }
     }
 
@@ -375,8 +409,8 @@ impl<'a> Journey<'a> {
         let (none, at) = (|_: &str| None, attempt.ended);
         let answer = self.target.answer(failure.status, &none, &failure.head, at);
         if let Some(lesson) = classify::lesson(&answer) {
-            let model = &self.target.model;
-            self.with_pool(|snapshot| snapshot.learn(attempt.key, model, lesson, until, at));
+            let wanted = self.target.wanted();
+            self.with_pool(|snapshot| snapshot.learn(attempt.key, wanted, lesson, until, at));
         }
     }
 
@@ -541,6 +575,8 @@ impl<'a> Journey<'a> {
             Some(Held::Usable | Held::Gone) => return Err(Refusal::held_gone()),
             None => match self.pick() {
                 Pick::Exhausted { until } => Some(until),
+                // The caller would take what a stranger was told for a rejection of their token.
+                Pick::Elsewhere => return Err(self.no_key(Pick::Elsewhere)),
                 _ => None,
             },
         };
@@ -561,6 +597,12 @@ impl<'a> Journey<'a> {
     fn with_pool<R>(&self, work: impl FnOnce(&mut Snapshot) -> R) -> Option<R> {
         pool::with(&self.target.provider, work)
     }
+}
+
+/// Whether the answer is from the gateway's cache: then it says nothing of a key.
+fn is_cached(response: &Response) -> bool {
+    let status = response.headers().get("cf-aig-cache-status");
+    status.is_ok_and(|it| it.as_deref() == Some("HIT"))
 }
 
 /// The provider's words in a body, without the key. It is blotted out before the words are cut to
@@ -586,6 +628,16 @@ impl Target {
         Answer { provider: &self.provider, model: &self.model, status, headers, body, now }
     }
 
+    /// An attempt for it, as far as the key's health is concerned.
+    fn attempt(&self, attempt: &Try) -> Attempt<'_> {
+        Attempt {
+            provider: &self.provider,
+            wanted: self.wanted(),
+            started: attempt.started,
+            ready_since: attempt.ready_since,
+        }
+    }
+
     /// What a verdict changes about the key of an attempt.
     fn change(
         &self,
@@ -594,12 +646,7 @@ impl Target {
         at: Millis,
         policy: Policy,
     ) -> Option<Change> {
-        let about = Attempt {
-            provider: &self.provider,
-            model: &self.model,
-            started: attempt.started,
-            ready_since: attempt.ready_since,
-        };
+        let about = self.attempt(attempt);
         pool::with(&self.provider, |snapshot| {
             health::change(snapshot.key(attempt.key)?, about, verdict, at, policy)
         })

@@ -24,12 +24,13 @@ pub fn trouble(what: &str, why: &str) {
 /// A key changed.
 pub fn key(recorded: &Recorded) {
     let (change, reason) = match &recorded.change {
-        Change::Cool { cooling, .. } => ("cool", cooling.reason),
-        Change::Block { reason, .. } => ("block", *reason),
+        Change::Cool { cooling, .. } => ("cool", cooling.reason.as_str()),
+        Change::Block { reason, .. } => ("block", reason.as_str()),
+        Change::Home { home, .. } => ("home", home.as_str()),
     };
     let mut line = json!({
         "event": "key", "change": change, "key": recorded.change.key().0, "provider": recorded.provider,
-        "model": recorded.model, "status": recorded.status, "reason": reason.as_str(),
+        "model": recorded.model, "status": recorded.status, "reason": reason,
     });
     if let (Change::Cool { cooling, .. }, Some(line)) = (&recorded.change, line.as_object_mut()) {
         line.insert("cooled".to_owned(), json!(cooling.model));

@@ -19,6 +19,7 @@ use super::upstream::read_chunk;
 use super::{pool, respond};
 use crate::balance::classify::end_of_events;
 use crate::balance::error::Refusal;
+use crate::balance::home::{Belongs, belongs};
 use crate::balance::key::KeyId;
 use crate::balance::model;
 use crate::balance::object::{self, Creation, LONGEST_HEAD, Objects, Stored};
@@ -133,7 +134,12 @@ pub async fn key_for(store: &Store, target: &Target) -> Result<Option<KeyId>, Re
         return Err(Refusal::held_apart());
     }
     pool::know(store, provider, key).await?;
-    Ok(Some(key))
+    // Sent elsewhere, it would only be taken for a wrong key.
+    let elsewhere = target.home.as_deref().is_some_and(|home| {
+        let project = pool::with(provider, |pool| pool.key(key).map(|key| key.project.clone()));
+        belongs(&project.flatten().unwrap_or_default(), home) == Belongs::Elsewhere
+    });
+    Ok(Some(key).filter(|_| !elsewhere))
 }
 
 /// The provider whose objects a request names at an address that names no provider; `usual` when nobody

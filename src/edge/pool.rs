@@ -9,6 +9,7 @@ use core::cell::RefCell;
 use super::platform::{now, pause, random};
 use super::store::{LONG_PATIENCE, SHORT_PATIENCE, Store};
 use crate::balance::error::Refusal;
+use crate::balance::home::Wanted;
 use crate::balance::isolate::{
     Access, GATHER, Isolate, Kind, LOAD_PATIENCE, Limits, Recorded, Taken,
 };
@@ -58,9 +59,11 @@ pub async fn ready(store: &Store, provider: &str) -> Result<Option<Kind>, Refusa
         match isolate(|isolate| isolate.access(provider, now())) {
             Access::Ready(behind) => return Ok(behind),
             Access::Wait if now().abs_diff(started) <= LOAD_PATIENCE => pause(GLANCE).await,
-            Access::Wait => return read(store, provider, Kind::Load, "").await.map(|()| None),
+            Access::Wait => {
+                return read(store, provider, Kind::Load, "".into()).await.map(|()| None);
+            }
             Access::First(kind) => {
-                let asked = read(store, provider, kind, "").await;
+                let asked = read(store, provider, kind, "".into()).await;
                 // What is in memory is better than nothing.
                 let known = with(provider, |_| ()).is_some();
                 return if known { Ok(None) } else { asked.map(|()| None) };
@@ -73,38 +76,43 @@ pub async fn ready(store: &Store, provider: &str) -> Result<Option<Kind>, Refusa
 ///
 /// # Errors
 /// When D1 does not answer; everything stays as it is.
-pub async fn read(store: &Store, provider: &str, kind: Kind, model: &str) -> Result<(), Refusal> {
+pub async fn read(
+    store: &Store,
+    provider: &str,
+    kind: Kind,
+    wanted: Wanted<'_>,
+) -> Result<(), Refusal> {
     let mut kind = kind;
     loop {
-        let read = isolate(|isolate| isolate.begin(provider, kind, now()));
+        let read = isolate(|isolate| isolate.begin(provider, kind, wanted, now()));
         let limit = isolate(|isolate| isolate.working_set());
-        let rows = match store.read(&read, model, limit).await {
+        let rows = match store.read(&read, wanted, limit).await {
             Ok(rows) => rows,
             Err(refusal) => {
                 isolate(|isolate| isolate.failed(&read));
                 return Err(refusal);
             }
         };
-        match isolate(|isolate| isolate.finish(&read, rows, model, now())) {
+        match isolate(|isolate| isolate.finish(&read, rows, wanted, now())) {
             Taken::Reload if kind != Kind::Load => kind = Kind::Load,
             Taken::Yes | Taken::Late | Taken::Reload => return Ok(()),
         }
     }
 }
 
-/// Before a caller is told that there is no key for a model: asks D1 what changed, if that was not
+/// Before a caller is told that there is no key for what it wants: asks D1 what changed, if that was not
 /// done just now, and for keys that are not in the working set. Tells whether it asked anything.
-pub async fn doubt(store: &Store, provider: &str, model: &str) -> bool {
+pub async fn doubt(store: &Store, provider: &str, wanted: Wanted<'_>) -> bool {
     let store = &store.patient(SHORT_PATIENCE);
     let mut asked = false;
     let mut before = None;
-    while let Some(kind) = isolate(|isolate| isolate.doubt(provider, now())) {
+    while let Some(kind) = isolate(|isolate| isolate.doubt(provider, wanted, now())) {
         // Each once: what D1 does not answer now it does not answer again.
         if before == Some(kind) || before == Some(Kind::Search) {
             break;
         }
         before = Some(kind);
-        asked |= read(store, provider, kind, model).await.is_ok();
+        asked |= read(store, provider, kind, wanted).await.is_ok();
     }
     asked
 }
@@ -119,7 +127,7 @@ pub async fn know(store: &Store, provider: &str, key: KeyId) -> Result<(), Refus
         return Ok(());
     }
     let read = isolate(|isolate| isolate.begin_one(provider, key, now()));
-    let rows = store.read(&read, "", 0).await?;
+    let rows = store.read(&read, "".into(), 0).await?;
     isolate(|isolate| isolate.finish(&read, rows, "", now()));
     Ok(())
 }

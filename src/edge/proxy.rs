@@ -256,7 +256,7 @@ fn behind(ctx: &Rc<Context>, store: Store, provider: Option<String>, stale: Opti
                 pool::write_gathered(&store).await;
             }
             if let Some((provider, kind)) = provider.zip(stale)
-                && let Err(refusal) = pool::read(&store, &provider, kind, "").await
+                && let Err(refusal) = pool::read(&store, &provider, kind, "".into()).await
             {
                 respond::log("keys not refreshed", &refusal.to_string());
             }

@@ -126,7 +126,7 @@ export const zh: Words = {
       clear_coolings: (count) => `已清除 ${keys(count)}的冷却。`, set_remark: (count) => `已设置 ${keys(count)}的备注。`, set_priority: (count) => `已设置 ${keys(count)}的优先级。`,
       set_project: (count) => `已设置 ${keys(count)}的项目。`, add_tags: (count) => `已为 ${keys(count)}添加标签。`, remove_tags: (count) => `已移除 ${keys(count)}的标签。`, set_tags: (count) => `已设置 ${keys(count)}的标签。`,
     },
-    forKeys: (count) => `应用于 ${keys(count)}。`, tagsHint: '用逗号分隔。', priorityHint: '数值高的密钥优先使用：-1000 到 1000。', projectHint: '同一项目的密钥共享配额：一个冷却，全部冷却。',
+    forKeys: (count) => `应用于 ${keys(count)}。`, tagsHint: '用逗号分隔。', priorityHint: '数值高的密钥优先使用：-1000 到 1000。', projectHint: '同一项目的密钥共享配额：一个冷却，全部冷却。Azure 填资源名，Vertex AI 填项目 ID：密钥只用于发往该处的请求。',
     helpText: '/ 搜索，j、k 或方向键移动，x 选择，Enter 打开，Esc 关闭',
     exportTitle: (count) => `导出 ${keys(count)}`, exportText: '文件中包含明文密钥，请妥善保管。每次导出都会记录。', exportFormat: '格式', exportJson: 'JSON，含备注和标签', exportText2: '文本，每行一个密钥', exportNone: 'JSON，不含密钥本身', exported: (count) => `已导出 ${keys(count)}。`,
     testTitle: (count) => `测试 ${keys(count)}`, testText: () => '用不产生费用的请求逐个询问提供商。确定失效的密钥会被封禁，能用的已封禁密钥会恢复就绪。', testStart: '开始', testStop: '停止', testProgress: (done, all) => `已测试 ${n(done)} / ${n(all)}`, testStopped: '已停止。',
@@ -156,6 +156,7 @@ export const zh: Words = {
     problems: {
       blank_inside: () => '中间有空格。', odd_character: (v) => `含有密钥中不会出现的字符：${text(v.character)}。`, too_short: (v) => `不足 ${num(v.least)} 个字符，请复制完整的密钥。`, too_long: (v) => `超过 ${num(v.most)} 个字符。`,
       no_provider: () => '没有说明属于哪个提供商，请选择。', unknown_provider: (v) => `未知的提供商 ${text(v.provider)}。`, sealed: () => '它是用另一个 ENCRYPTION_KEY 加密的。',
+      broken_service_account: () => '看起来是服务账号文件，但不是有效的 JSON。请按原样粘贴整个文件，从 { 到 }。',
     },
     oddities: {
       other_provider: (v) => `看起来是 ${text(v.provider)} 的密钥。`, unusual_prefix: (v) => `该提供商的密钥通常以 ${Array.isArray(v.prefixes) ? v.prefixes.join(' 或 ') : text(v.prefixes)} 开头。`, trimmed: () => '已去掉两端的引号或不可见字符。',
@@ -185,7 +186,7 @@ export const zh: Words = {
   activity: {
     title: '动态', events: '事件', requests: '失败的请求', eventsLead: '密钥状态的变化和原因。', requestsLead: '客户端失败的请求和每次尝试，仅为抽样，不会全部保留。', auto: '自动刷新', provider: '提供商', anyProvider: '所有提供商', verdict: '事件', anyVerdict: '所有事件', reason: '原因', anyReason: '所有原因', status: '状态码', model: '模型', anyStatus: '所有状态码', 
     time: '时间', key: '密钥', what: '事件', message: '提供商的原话', noEvents: '还没有事件', noEventsText: '密钥冷却、被封禁或被手动修改时会记录在这里。', noRequests: '没有失败的请求', noRequestsText: '最近失败的请求会显示在这里。', older: '更早', newest: '最新', code: '原因', attempts: '尝试', took: '耗时', token: '令牌', attempt: (count) => `${n(count)} 次尝试`, trail: '此请求的各次尝试', noAttempts: '没有用到任何密钥。', goneKey: '已删除的密钥', paused: '查看更早的记录时暂停刷新。', show: '详情',
-    verdicts: { cool: '进入冷却', reject: '被封禁', restore: '已恢复', delete: '已删除', disable: '已停用', undo: '已撤销', reveal: '已查看明文', export: '已导出', egress: '因地区被拒绝', gateway: '网关错误', success: '成功', caller: '请求本身有误', transient: '提供商故障', add: '已添加', enable: '已启用' },
+    verdicts: { cool: '进入冷却', reject: '被封禁', restore: '已恢复', delete: '已删除', disable: '已停用', undo: '已撤销', reveal: '已查看明文', export: '已导出', egress: '因地区被拒绝', gateway: '网关错误', success: '成功', caller: '请求本身有误', transient: '提供商故障', add: '已添加', enable: '已启用', home: '已识别项目' },
     sentences: { put_back_for_a_try: '放回密钥池试用一次。', cannot_be_sent: '含有无法放入请求头的字符。' },
     codes: {
       keys_exhausted: '密钥全部耗尽', no_keys: '没有密钥', bad_request: '请求有误', token_out_of_scope: '超出令牌范围', token_missing: '没有令牌', token_unknown: '未知令牌', token_expired: '令牌已过期', token_disabled: '令牌已停用', token_limited: '达到令牌限额',

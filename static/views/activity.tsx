@@ -16,9 +16,9 @@ import { useSettled } from '../ui/parts';
 import { Bone, Button, Check, Failed, IconButton, Loading, Nothing, Segments, useTitle, When } from '../ui/parts';
 
 const EVERY = 10_000;
-const VERDICTS = ['cool', 'reject', 'restore', 'disable', 'delete', 'undo', 'reveal', 'export', 'egress', 'gateway'];
+const VERDICTS = ['cool', 'reject', 'restore', 'home', 'disable', 'delete', 'undo', 'reveal', 'export', 'egress', 'gateway'];
 const REASONS = ['rate_limit', 'day_quota', 'month_quota', 'capacity', 'billing', 'spend_limit', 'model_access', 'permission', 'invalid', 'expired', 'leaked', 'suspended', 'restricted', 'service_disabled', 'unauthorized', 'forbidden'];
-const TONES: Record<string, string> = { cool: 'wait', reject: 'bad', egress: 'bad', gateway: 'bad', restore: 'good', enable: 'good', transient: 'wait' };
+const TONES: Record<string, string> = { cool: 'wait', reject: 'bad', egress: 'bad', gateway: 'bad', restore: 'good', home: 'good', enable: 'good', transient: 'wait' };
 
 export function ActivityView() {
   const { path, query } = useRoute();

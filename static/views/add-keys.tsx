@@ -194,7 +194,7 @@ export function AddKeys({ provider: first, onClose }: { provider: string; onClos
             <div class="fields">
               <Field label={t.add.remark}>{(ids) => <input {...ids} type="text" value={remark} maxLength={500} onInput={(event) => setRemark(event.currentTarget.value)} />}</Field>
               <Field label={t.add.tags} hint={t.keys.tagsHint}>{(ids) => <input {...ids} type="text" value={tags} onInput={(event) => setTags(event.currentTarget.value)} />}</Field>
-              <Field label={t.add.project}>{(ids) => <input {...ids} type="text" value={project} maxLength={500} onInput={(event) => setProject(event.currentTarget.value)} />}</Field>
+              <Field label={t.add.project} hint={t.keys.projectHint}>{(ids) => <input {...ids} type="text" value={project} maxLength={500} onInput={(event) => setProject(event.currentTarget.value)} />}</Field>
               <Field label={t.add.priority}>{(ids) => <input {...ids} type="number" min={-1000} max={1000} value={priority} onInput={(event) => setPriority(event.currentTarget.value)} />}</Field>
             </div>
             {restorable > 0 && <Check label={t.add.restore(restorable)} checked={restore} onChange={setRestore} />}

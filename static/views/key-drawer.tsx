@@ -172,7 +172,7 @@ function Edit({ it, onClose }: { it: Key; onClose: () => void }) {
       <Field label={t.drawer.remark} wrong={wrong('remark')}>{(ids) => <input {...ids} type="text" value={remark} maxLength={500} autofocus onInput={(event) => setRemark(event.currentTarget.value)} />}</Field>
       <Field label={t.drawer.tags} hint={t.keys.tagsHint} wrong={wrong('tags')}>{(ids) => <input {...ids} type="text" value={tags} onInput={(event) => setTags(event.currentTarget.value)} />}</Field>
       <div class="fields">
-        <Field label={t.drawer.project} wrong={wrong('project')}>{(ids) => <input {...ids} type="text" value={project} maxLength={500} onInput={(event) => setProject(event.currentTarget.value)} />}</Field>
+        <Field label={t.drawer.project} hint={t.keys.projectHint} wrong={wrong('project')}>{(ids) => <input {...ids} type="text" value={project} maxLength={500} onInput={(event) => setProject(event.currentTarget.value)} />}</Field>
         <Field label={t.drawer.priority} wrong={wrong('priority')}>{(ids) => <input {...ids} type="number" min={-1000} max={1000} value={priority} onInput={(event) => setPriority(event.currentTarget.value)} />}</Field>
       </div>
       {error && !(error instanceof Failure && ['remark', 'tags', 'project', 'priority'].includes(error.field)) ? <Notice kind="bad" alert>{inWords(error)}</Notice> : null}

@@ -122,6 +122,21 @@ fn service_accounts() {
     }
     let (_, entries) = read(&format!("{file}\n{}", file.replace("a@", "b@")));
     assert_eq!(entries.len(), 2, "two files, one behind the other");
+    let base64 = entries.first().unwrap().key.clone();
+    for text in [base64.clone(), format!("api_key,project\n{base64},")] {
+        let (_, entries) = read(&text);
+        let entry = entries.first().unwrap();
+        assert_eq!(entry.provider.as_deref(), Some("google-vertex-ai"), "{text}");
+        assert_eq!(entry.project.as_deref(), Some("mine"), "{text}");
+    }
+    for text in [file.trim_end_matches(['}', ' ', '\n']), &file.replace("\\n", "\n")] {
+        let (format, entries) = read(text);
+        assert_eq!((format, entries.len()), (Format::Json, 1));
+        assert_eq!(entries.first().map(|it| it.key.as_str()), Some(""), "nothing of it is kept");
+        let judged = judge(&entries, Some("openai"), 0, 9);
+        let code = matches!(judged.first(), Some(Status::Invalid(it)) if it.code == "broken_service_account");
+        assert!(code, "{judged:?}");
+    }
 }
 
 #[test]

@@ -30,6 +30,7 @@ use worker::wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, D1Result, Env};
 
 use crate::balance::error::Refusal;
+use crate::balance::home::Wanted;
 use crate::balance::isolate::{Kind, Read, Recorded, Rows};
 use crate::balance::key::{Cooling, Key, KeyId, Secret, Source, State, covering_names};
 use crate::balance::probe;
@@ -185,12 +186,17 @@ impl Store {
         }
     }
 
-    /// What an isolate wants to know. One round trip. `model` is the one of a search, `working_set`
+    /// What an isolate wants to know. One round trip. `wanted` is what a search is for, `working_set`
     /// the number of keys of a load.
     ///
     /// # Errors
     /// When D1 does not answer.
-    pub async fn read(&self, read: &Read, model: &str, working_set: u32) -> Result<Rows, Refusal> {
+    pub async fn read(
+        &self,
+        read: &Read,
+        wanted: Wanted<'_>,
+        working_set: u32,
+    ) -> Result<Rows, Refusal> {
         let [provider, slot] = [text(&read.provider), number(read.slot)];
         let mut statements = vec![self.statement(&format!("SELECT {NOW} AS now"), &[])?];
         let of_keys = |keys: &[KeyId]| {
@@ -209,16 +215,17 @@ impl Store {
                 working_set as usize
             }
             Kind::Search => {
-                let names = text(&json!(covering_names(model)).to_string());
+                let names = text(&json!(covering_names(wanted)).to_string());
                 let free = format!(
                     "SELECT {} FROM ({}) AS w JOIN provider_keys AS k ON k.id = w.id \
-                     WHERE w.cooled_until <= {NOW} OR NOT EXISTS (SELECT 1 FROM coolings AS c \
-                     WHERE c.key_id = w.id AND c.until > {NOW} AND c.model IN (SELECT value FROM json_each(?4))) \
+                     WHERE {MAY_BE_HOME} AND (w.cooled_until <= {NOW} OR NOT EXISTS (SELECT 1 FROM coolings AS c \
+                     WHERE c.key_id = w.id AND c.until > {NOW} AND c.model IN (SELECT value FROM json_each(?4)))) \
                      LIMIT {FOUND}",
                     columns(),
-                    window("k.id, k.cooled_until", ""),
+                    window("k.id, k.cooled_until, k.project", ""),
                 );
-                let values = [provider.clone(), slot, number(SEARCHED.into()), names];
+                let home = text(wanted.home.unwrap_or_default());
+                let values = [provider.clone(), slot, number(SEARCHED.into()), names, home];
                 statements.push(self.statement(&free, &values)?);
                 FOUND as usize
             }
@@ -305,7 +312,7 @@ impl Store {
                         ),
                         &[key, number(cooling.until + kept), text(&row_of(cooling).to_string())],
                     )?);
-                    ("cool", cooling.reason)
+                    ("cool", cooling.reason.as_str())
                 }
                 Change::Block { reason, certain, ready_since, .. } => {
                     let due = probe::due(&recorded.provider, *certain, 0, recorded.at);
@@ -324,7 +331,16 @@ impl Store {
                             number(recorded.at),
                         ],
                     )?);
-                    ("reject", *reason)
+                    ("reject", reason.as_str())
+                }
+                Change::Home { home, .. } => {
+                    statements.push(self.statement(
+                        &format!(
+                            "UPDATE provider_keys SET project = ?2, updated_at = {VERSION} WHERE id = ?1 AND project = ''"
+                        ),
+                        &[key, text(home)],
+                    )?);
+                    ("home", "")
                 }
             };
             let event = Event {
@@ -334,7 +350,7 @@ impl Store {
                 model: &recorded.model,
                 status: recorded.status,
                 verdict,
-                reason: reason.as_str(),
+                reason,
                 message: &recorded.message,
             };
             events.push(event.values());
@@ -442,6 +458,11 @@ const GIVES_WAY: &str = "CASE WHEN coolings.until = 0 THEN excluded.since > cool
      WHEN coolings.until <= excluded.since THEN 1 \
      WHEN coolings.source = excluded.source THEN excluded.until > coolings.until \
      ELSE excluded.source = 'stated' AND (excluded.since >= coolings.since OR excluded.until > coolings.until) END";
+
+/// [`belongs`](crate::balance::home::belongs) is not `Elsewhere`, of the project of `w` and the home ?5,
+/// which is empty where the provider has none.
+const MAY_BE_HOME: &str = "(?5 = '' OR w.project = '' OR lower(w.project) = ?5 \
+     OR (w.project GLOB '*[^0-9]*') <> (?5 GLOB '*[^0-9]*'))";
 
 /// The text of a key from what D1 has; still sealed when it is locked.
 fn open_secret(provider: &str, stored: String, digest: &str) -> Secret {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use one_balance::balance::Millis;
+use one_balance::balance::home::{Belongs, Wanted, belongs};
 use one_balance::balance::isolate::{Kind, Read, Recorded, Rows};
 use one_balance::balance::key::{Cooling, Key, KeyId, Secret, State, covering_names};
 use one_balance::balance::snapshot::{Change, STRIKES_KEPT};
@@ -126,7 +127,7 @@ impl D1 {
         found.into_iter().map(|(.., id)| id).collect()
     }
 
-    pub fn read(&self, read: &Read, model: &str, working_set: usize, clock: Millis) -> Rows {
+    pub fn read(&self, read: &Read, wanted: Wanted<'_>, working_set: usize, clock: Millis) -> Rows {
         let mut ids: Vec<u64> = match read.kind {
             Kind::Load => {
                 let mut ids = self.window(&read.provider, read.slot);
@@ -134,15 +135,20 @@ impl D1 {
                 ids
             }
             Kind::Search => {
-                let names = covering_names(model);
+                let names = covering_names(wanted);
                 let cools = |id: u64| {
                     names.iter().any(|name| {
-                        let cooling = self.coolings.get(&(id, (*name).to_owned()));
+                        let cooling = self.coolings.get(&(id, name.to_string()));
                         cooling.is_some_and(|cooling| cooling.until > clock)
                     })
                 };
                 let window = self.window(&read.provider, read.slot);
-                let free = window.into_iter().take(SEARCHED).filter(|id| !cools(*id));
+                let at_home = |id: u64| {
+                    let project = self.keys.get(&id).map_or("", |row| row.project.as_str());
+                    wanted.home.is_none_or(|home| belongs(project, home) != Belongs::Elsewhere)
+                };
+                let free =
+                    window.into_iter().take(SEARCHED).filter(|id| at_home(*id) && !cools(*id));
                 free.take(FOUND).collect()
             }
             Kind::Refresh => {
@@ -201,6 +207,13 @@ impl D1 {
                 });
                 if applies {
                     self.update(id, clock, |row| row.state = State::Blocked);
+                }
+                applies
+            }
+            Change::Home { home, .. } => {
+                let applies = self.keys.get(&id).is_some_and(|row| row.project.is_empty());
+                if applies {
+                    self.update(id, clock, |row| row.project.clone_from(home));
                 }
                 applies
             }

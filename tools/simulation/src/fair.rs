@@ -20,7 +20,7 @@ pub fn check() -> Result<(), String> {
         let mut isolates: Vec<_> = (0..ISOLATES)
             .map(|_| {
                 let mut isolate = Isolate::new(rng.next(), Limits::default());
-                let read = isolate.begin("openai", Kind::Load, 0);
+                let read = isolate.begin("openai", Kind::Load, "", 0);
                 let key = |id| Key::new(KeyId(id), Secret::new(format!("secret-{id}")));
                 let rows = Rows { keys: (0..KEYS).map(key).collect(), at: 0, more: false };
                 isolate.finish(&read, rows, "", 0);

@@ -9,11 +9,15 @@
 //!    administrator; in an isolate also by a newer answer, when D1 never took the older one.
 //! 4. *served*: no request ends without an answer while its isolate knows a key that it may use.
 //! 5. *agreed*: when all is quiet, isolates believe what D1 says.
+//! 6. *home*: no key is sent to a home while its isolate knows that it belongs to another.
+//!
+//! In some seeds the keys of one provider belong to homes, as Azure's do to resources.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
 use one_balance::balance::health::{self, Attempt, Policy};
+use one_balance::balance::home::{Belongs, Wanted, belongs};
 use one_balance::balance::isolate::{
     Access, GATHER, Isolate, Kind, Limits, Read, Recorded, Rows, Taken, Write,
 };
@@ -39,6 +43,8 @@ struct Truth {
     last_bad: Option<Millis>,
     /// It says only a status when it refuses.
     bare: bool,
+    /// Where it is good, if its provider has homes.
+    home: &'static str,
 }
 
 struct Life {
@@ -55,7 +61,7 @@ struct Request {
     life: usize,
     generation: u64,
     provider: &'static str,
-    model: &'static str,
+    wanted: Wanted<'static>,
     course: Course,
     began: Millis,
     doubts: u8,
@@ -67,7 +73,7 @@ struct Request {
 }
 
 enum Op {
-    Read { read: Read, model: &'static str },
+    Read { read: Read, wanted: Wanted<'static> },
     Write(Write),
     Admin(Act, u64),
     Probe { id: u64, version: Millis, good: bool },
@@ -129,6 +135,7 @@ pub struct World {
     next_key: u64,
     working_set: u32,
     limit: u64,
+    providers: [&'static str; 2],
     quiet: bool,
     told: VecDeque<String>,
     pub wrong: Option<String>,
@@ -137,6 +144,11 @@ pub struct World {
 }
 
 const PROVIDERS: [&str; 2] = ["openai", "google-ai-studio"];
+/// The same in one seed of [`HOMES_IN`].
+const PROVIDERS_WITH_HOMES: [&str; 2] = ["azure-openai", "google-ai-studio"];
+const HOMES_IN: u64 = 4;
+const AZURE: &str = "azure-openai";
+const HOMES: [&str; 2] = ["p", "q"];
 const MODELS: [&str; 2] = ["a", "b"];
 
 impl World {
@@ -160,6 +172,7 @@ impl World {
             next_key: 0,
             working_set,
             limit,
+            providers: if seed % HOMES_IN == 1 { PROVIDERS_WITH_HOMES } else { PROVIDERS },
             quiet: false,
             told: VecDeque::new(),
             wrong: None,
@@ -192,13 +205,17 @@ impl World {
     fn add(&mut self) {
         self.next_key += 1;
         let id = self.next_key;
-        let provider = PROVIDERS[self.rng.below(2)];
-        let project = ["", "", "p", "q"][self.rng.below(4)];
+        let provider = self.providers[self.rng.below(2)];
+        let home = HOMES[id as usize % 2];
+        let mut project = ["", "", "p", "q"][self.rng.below(4)];
+        if provider == AZURE && !project.is_empty() {
+            project = home;
+        }
         let (clock, slot) = (self.d1_clock(), self.rng.next() >> 33);
         self.d1.add(id, provider, project, slot, clock, self.wall);
         let good = !self.rng.once_in(6);
         let last_bad = (!good).then_some(self.wall);
-        self.truths.insert(id, Truth { good, last_bad, bare: self.rng.once_in(2) });
+        self.truths.insert(id, Truth { good, last_bad, bare: self.rng.once_in(2), home });
     }
 
     /// Plays the seed to its end; tells what went wrong.
@@ -293,11 +310,14 @@ impl World {
         }
         let life = self.rng.below(self.lives.len());
         let id = self.number as usize;
+        let provider = self.providers[usize::from(self.rng.once_in(3))];
+        let model = if self.rng.once_in(12) { EVERY_MODEL } else { MODELS[self.rng.below(2)] };
+        let home = (provider == AZURE).then(|| HOMES[id / 2 % 2]);
         let request = Request {
             life,
             generation: self.lives[life].generation,
-            provider: PROVIDERS[usize::from(self.rng.once_in(3))],
-            model: if self.rng.once_in(12) { EVERY_MODEL } else { MODELS[self.rng.below(2)] },
+            provider,
+            wanted: Wanted { model, home },
             course: Course::new("POST", "chat/completions", 6),
             began: self.now(life),
             doubts: 0,
@@ -333,13 +353,13 @@ impl World {
         &mut self,
         life: usize,
         provider: &str,
-        model: &'static str,
+        wanted: Wanted<'static>,
         kind: Kind,
         request: Option<usize>,
         patience: Millis,
     ) {
         let now = self.now(life);
-        let read = self.lives[life].isolate.begin(provider, kind, now);
+        let read = self.lives[life].isolate.begin(provider, kind, wanted, now);
         self.say(|| {
             format!(
                 "isolate {life} reads {provider} {kind:?} since {}",
@@ -347,19 +367,19 @@ impl World {
             )
         });
         let caller = self.caller(life, request, patience);
-        self.ask(Op::Read { read, model }, caller);
+        self.ask(Op::Read { read, wanted }, caller);
     }
 
     fn step_access(&mut self, id: usize) {
         let Some(life) = self.alive(id) else { return };
         let now = self.now(life);
         let Some(request) = self.requests.get_mut(&id) else { return };
-        let (provider, model) = (request.provider, request.model);
+        let (provider, wanted) = (request.provider, request.wanted);
         let late = request.waited > SECOND;
         match self.lives[life].isolate.access(provider, now) {
             Access::Ready(behind) => {
                 if let Some(kind) = behind {
-                    self.read(life, provider, "", kind, None, 5 * SECOND);
+                    self.read(life, provider, "".into(), kind, None, 5 * SECOND);
                 }
                 self.step(id);
             }
@@ -370,8 +390,8 @@ impl World {
                 }
                 self.at(100, Event::Step(id));
             }
-            Access::Wait => self.read(life, provider, model, Kind::Load, Some(id), 5 * SECOND),
-            Access::First(kind) => self.read(life, provider, model, kind, Some(id), 5 * SECOND),
+            Access::Wait => self.read(life, provider, wanted, Kind::Load, Some(id), 5 * SECOND),
+            Access::First(kind) => self.read(life, provider, wanted, kind, Some(id), 5 * SECOND),
         }
     }
 
@@ -383,26 +403,29 @@ impl World {
             request.doubts = 0;
             return self.step_access(id);
         }
-        let (provider, model) = (request.provider, request.model);
+        let (provider, wanted) = (request.provider, request.wanted);
         let Some(snapshot) = self.lives[life].isolate.snapshot(provider) else {
             // D1 did not answer and nothing is known.
             self.refused += 1;
             self.requests.remove(&id);
             return;
         };
-        let picked = request.course.pick(snapshot, model, now);
+        let picked = request.course.pick(snapshot, wanted, now);
         if let Pick::Key { id: key, early } = picked {
             if early {
-                snapshot.retry_early(key, model, now);
+                snapshot.retry_early(key, wanted, now);
             }
             let before = snapshot.key(key).map(|key| (key.state, key.ready_since));
-            let ready_since = snapshot.started(key, model, now).unwrap_or_default();
+            let project = snapshot.key(key).map_or("", |key| key.project.as_str());
+            let astray =
+                wanted.home.is_some_and(|home| belongs(project, home) == Belongs::Elsewhere);
+            let ready_since = snapshot.started(key, wanted, now).unwrap_or_default();
             request.attempt = Some((key, now, ready_since));
             request.tried_any = true;
             let seen = self.lives[life].seen.get(&key.0).copied();
             self.say(|| {
                 format!(
-                    "isolate {life} request {id} sends {model} with {} of {ready_since}{}",
+                    "isolate {life} request {id} sends {wanted:?} with {} of {ready_since}{}",
                     key.0,
                     if early { " early" } else { "" }
                 )
@@ -415,17 +438,20 @@ impl World {
                     key.0
                 ));
             }
+            if astray {
+                self.violated(format!("home: isolate {life} sends key {} to {wanted:?}", key.0));
+            }
             let wait = self.rng.between(1, 4 * SECOND);
             return self.at(wait, Event::Provide(id));
         }
         // As `pool::doubt` does.
-        let doubt = self.lives[life].isolate.doubt(provider, now);
+        let doubt = self.lives[life].isolate.doubt(provider, wanted, now);
         let Some(request) = self.requests.get_mut(&id) else { return };
         let asked = request.doubted == doubt || request.doubted == Some(Kind::Search);
         if let Some(kind) = doubt.filter(|_| !asked && request.doubts < 3) {
             request.doubts += 1;
             request.doubted = Some(kind);
-            return self.read(life, provider, model, kind, Some(id), SECOND);
+            return self.read(life, provider, wanted, kind, Some(id), SECOND);
         }
         self.check_served(id, life, picked);
         self.finish(id, false);
@@ -435,17 +461,20 @@ impl World {
     fn check_served(&mut self, id: usize, life: usize, picked: Pick) {
         let now = self.now(life);
         let Some(request) = self.requests.get(&id) else { return };
-        let (provider, model, learnt) = (request.provider, request.model, self.lives[life].learnt);
+        let (provider, wanted, learnt) =
+            (request.provider, request.wanted, self.lives[life].learnt);
         let tried = request.tried.clone();
         let Some(snapshot) = self.lives[life].isolate.snapshot(provider) else { return };
         let usable = |key: &one_balance::balance::key::Key| {
-            // All reasons that are played here are shared by a project.
+            // All reasons that are played here are shared by a project, but that a key is not at home.
             key.state == State::Ready
                 && !tried.contains(&key.id)
-                && key.cooling_for(model, now).is_none()
+                && wanted.home.is_none_or(|it| belongs(&key.project, it) != Belongs::Elsewhere)
+                && key.cooling_for(wanted, now).is_none()
                 && (key.project.is_empty()
                     || !snapshot.keys().any(|other| {
-                        other.project == key.project && other.cooling_for(model, now).is_some()
+                        other.project == key.project
+                            && other.cooling_for(wanted.model, now).is_some()
                     }))
         };
         let found = snapshot.keys().find(|key| usable(key)).map(|key| key.id.0);
@@ -463,7 +492,7 @@ impl World {
             self.refused += 1;
         }
         for change in request.course.settle().changes {
-            self.record(life, request.provider, request.model, change);
+            self.record(life, request.provider, request.wanted.model, change);
         }
         let now = self.now(life);
         if self.lives[life].isolate.gathers(now) {
@@ -483,7 +512,7 @@ impl World {
         let now = self.now(life);
         let seen = match &change {
             Change::Block { key, ready_since, .. } => Some((key.0, *ready_since)),
-            Change::Cool { .. } => None,
+            Change::Cool { .. } | Change::Home { .. } => None,
         };
         let what = format!("isolate {life} decides {change:?}");
         let recorded = Recorded {
@@ -511,7 +540,7 @@ impl World {
     fn provide(&mut self, id: usize) {
         let Some(request) = self.requests.get(&id) else { return };
         let Some((key, ..)) = request.attempt else { return };
-        let model = request.model;
+        let Wanted { model, home } = request.wanted;
         let project = self.d1.keys.get(&key.0).map_or("", |row| row.project.as_str());
         let group = if project.is_empty() {
             format!("{}", key.0)
@@ -527,6 +556,8 @@ impl World {
             let (certain, reason) =
                 (!truth.bare, if truth.bare { Reason::Unauthorized } else { Reason::Invalid });
             Verdict::Reject { reason, certain }
+        } else if home.is_some_and(|home| home != truth.home) {
+            Verdict::Reject { reason: Reason::Invalid, certain: true }
         } else if self.rng.once_in(25) {
             Verdict::Transient { elsewhere: true, after: 0, unexecuted: true }
         } else if self.rng.once_in(40) {
@@ -569,7 +600,8 @@ impl World {
         let now = self.now(life);
         let Some(request) = self.requests.get_mut(&id) else { return };
         let Some((key, started, ready_since)) = request.attempt.take() else { return };
-        let (provider, model, began) = (request.provider, request.model, request.began);
+        let (provider, wanted, began) = (request.provider, request.wanted, request.began);
+        let model = wanted.model;
         let shape = Shape::of(401, format!("{}", key.0).as_bytes());
         // Relative in the provider's answer, as `RetryInfo` is.
         let verdict = match verdict {
@@ -581,12 +613,15 @@ impl World {
         let Some(snapshot) = self.lives[life].isolate.snapshot(provider) else { return };
         snapshot.ended(key, started);
         if verdict == Verdict::Success {
-            snapshot.succeeded(key, model, now);
+            snapshot.succeeded(key, wanted, now);
         }
         if let Some((lesson, after)) = lesson {
-            snapshot.learn(key, model, lesson, now + after, now);
+            snapshot.learn(key, wanted, lesson, now + after, now);
         }
-        let attempt = Attempt { provider, model, started, ready_since };
+        let attempt = Attempt { provider, wanted, started, ready_since };
+        let settled = (verdict == Verdict::Success)
+            .then(|| health::settled(snapshot.key(key)?, attempt))
+            .flatten();
         let change =
             snapshot.key(key).and_then(|key| health::change(key, attempt, &verdict, now, POLICY));
         self.lives[life].learnt |= lesson.is_some();
@@ -599,7 +634,7 @@ impl World {
         request.doubts = 0;
         request.doubted = None;
         self.say(|| format!("isolate {life} request {id} hears {verdict:?}"));
-        if let Some(change) = due {
+        for change in due.into_iter().chain(settled) {
             self.record(life, provider, model, change);
         }
         match next {
@@ -632,8 +667,8 @@ impl World {
             Answer::Failed
         } else {
             match &op {
-                Op::Read { read, model } => {
-                    Answer::Rows(self.d1.read(read, model, self.working_set as usize, clock))
+                Op::Read { read, wanted } => {
+                    Answer::Rows(self.d1.read(read, *wanted, self.working_set as usize, clock))
                 }
                 Op::Write(write) => Answer::Written(self.carry_out(write, clock)),
                 Op::Admin(act, id) => {
@@ -675,7 +710,7 @@ impl World {
                 Change::Cool { cooling, .. } => {
                     self.d1.coolings.get(&(key.0, cooling.model.clone())).cloned()
                 }
-                Change::Block { .. } => None,
+                Change::Block { .. } | Change::Home { .. } => None,
             };
             let applied = self.d1.write(recorded, clock);
             self.say(|| {
@@ -732,7 +767,11 @@ impl World {
                 self.d1.update(id, clock, |row| row.priority = priority);
             }
             Act::Project => {
-                let project = ["", "p", "q"][self.rng.below(3)];
+                let mut project = ["", "p", "q"][self.rng.below(3)];
+                let azure = self.d1.keys.get(&id).is_some_and(|row| row.provider == AZURE);
+                if azure && !project.is_empty() {
+                    project = self.truths.get(&id).map_or("", |truth| truth.home);
+                }
                 self.d1.update(id, clock, |row| row.project = project.to_owned());
             }
         }
@@ -746,12 +785,12 @@ impl World {
         }
         let now = self.now(life);
         match (op, answer) {
-            (Op::Read { read, model }, Answer::Rows(rows)) => {
+            (Op::Read { read, wanted }, Answer::Rows(rows)) => {
                 let ids: Vec<_> = rows.keys.iter().map(|key| key.id).collect();
                 let stated = self.stated(life, &read.provider, &ids, now);
                 let shown: Vec<_> =
                     rows.keys.iter().map(|key| (key.id.0, key.state, key.ready_since)).collect();
-                let taken = self.lives[life].isolate.finish(&read, rows, model, now);
+                let taken = self.lives[life].isolate.finish(&read, rows, wanted, now);
                 self.say(|| {
                     format!(
                         "isolate {life} is given {:?} of {:?}: {taken:?} {:?}",
@@ -772,7 +811,7 @@ impl World {
                     return self.read(
                         life,
                         &read.provider.clone(),
-                        model,
+                        wanted,
                         Kind::Load,
                         caller.request,
                         caller.patience,
@@ -921,11 +960,11 @@ impl World {
         for _ in 0..3 {
             self.wall += 16 * SECOND;
             for life in 0..self.lives.len() {
-                for provider in PROVIDERS {
+                for provider in self.providers {
                     let now = self.now(life);
                     match self.lives[life].isolate.access(provider, now) {
                         Access::Ready(Some(kind)) | Access::First(kind) => {
-                            self.read(life, provider, "", kind, None, MINUTE);
+                            self.read(life, provider, "".into(), kind, None, MINUTE);
                         }
                         Access::Ready(None) | Access::Wait => {}
                     }
@@ -934,7 +973,7 @@ impl World {
             self.drain();
         }
         for life in 0..self.lives.len() {
-            for provider in PROVIDERS {
+            for provider in self.providers {
                 self.compare(life, provider);
             }
         }

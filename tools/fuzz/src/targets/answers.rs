@@ -5,6 +5,7 @@ use one_balance::balance::classify::{
     self, Answer, MAX_MESSAGE, classify, classify_stream_head, is_empty_answer, message, spent,
 };
 use one_balance::balance::health::{self, Attempt, Policy};
+use one_balance::balance::home::Wanted;
 use one_balance::balance::key::{Cooling, Key, KeyId, Secret, Source as Authority};
 use one_balance::balance::snapshot::Change;
 use one_balance::balance::verdict::{Reason, Scope, Verdict, Wait};
@@ -226,7 +227,12 @@ fn changes(input: &Input, verdict: &Verdict) -> Result<(), String> {
     for coolings in [Vec::new(), vec![cooling]] {
         let secret = Secret::new("secret".to_owned());
         let key = Key { coolings, ..Key::new(KeyId(1), secret) };
-        let attempt = Attempt { provider: &provider, model: &model, started: now, ready_since: 0 };
+        let attempt = Attempt {
+            provider: &provider,
+            wanted: Wanted { model: &model, home: None },
+            started: now,
+            ready_since: 0,
+        };
         let policy = Policy { consecutive_429_threshold: 5 };
         let change = health::change(&key, attempt, verdict, now, policy);
         let evidence = || format!("{verdict:?} at {now} makes {change:?}");
