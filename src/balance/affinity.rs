@@ -156,6 +156,18 @@ impl Opening {
         self.empty &= piece.is_empty();
     }
 
+    /// Nothing more is taken.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Nothing more is taken of this string.
+    #[must_use]
+    pub const fn is_full_of_string(&self) -> bool {
+        self.left_of_string == 0
+    }
+
     /// What it is to the conversation, if there was one.
     #[must_use]
     pub fn finish(self) -> Option<u64> {

@@ -1,3 +1,5 @@
+use super::super::affinity::{self, Mode};
+use super::super::object::{self, Field, What};
 use super::super::provider::find;
 use super::*;
 use proptest::prelude::*;
@@ -675,5 +677,158 @@ proptest! {
         }
         let (_, place) = scanner.finish_with_place().unwrap();
         prop_assert_eq!(with_model(body.as_bytes(), &place, &name), body.as_bytes());
+    }
+}
+
+// === what is watched, against a walk through the parsed body ===
+
+/// Finds in a parsed body what a scan should.
+struct Walk {
+    fields: Vec<Field>,
+    inside: Option<(usize, usize)>,
+    texts: Vec<(usize, String)>,
+    store: Option<bool>,
+    told: Option<(u8, u64)>,
+}
+
+impl Walk {
+    fn of(body: &Json, fields: Vec<Field>) -> Self {
+        let mut walk = Walk { fields, inside: None, texts: Vec::new(), store: None, told: None };
+        walk.value(body, 0, None);
+        walk
+    }
+
+    fn field_of(&self, name: &str, depth: usize) -> Option<usize> {
+        let around = self.inside.filter(|(_, at)| *at == depth).map(|(field, _)| field);
+        around.filter(|at| self.fields[*at].member == Some(name)).or_else(|| {
+            self.fields.iter().position(|field| field.name == name && (depth == 1 || !field.top))
+        })
+    }
+
+    /// A value that many brackets are around.
+    fn value(&mut self, value: &Json, depth: usize, field: Option<usize>) {
+        let depth = match value {
+            Json::Array(_) | Json::Object(_) => depth + 1,
+            _ => depth,
+        };
+        match (value, field) {
+            (Json::String(text), Some(field)) => self.text(text, field),
+            (Json::Bool(store), Some(field)) if self.fields[field].what == What::Store => {
+                self.store = Some(*store);
+            }
+            (Json::Array(_) | Json::Object(_), Some(field)) => self.inside = Some((field, depth)),
+            _ => {}
+        }
+        if let Json::Array(items) = value {
+            for item in items {
+                let listed = self.inside.filter(|(_, at)| *at == depth && item.is_string());
+                self.value(item, depth, listed.map(|(field, _)| field));
+            }
+        }
+        if let Json::Object(members) = value {
+            for (name, value) in members {
+                self.value(value, depth, self.field_of(name, depth));
+            }
+        }
+        if value.is_array() || value.is_object() {
+            self.inside = self.inside.filter(|(_, at)| *at != depth);
+        }
+    }
+
+    fn text(&mut self, text: &str, field: usize) {
+        match self.fields[field].what {
+            What::Name => self.texts.push((field, text.to_owned())),
+            What::Session(rank) if !text.is_empty() => {
+                let raw = Json::from(text).to_string();
+                let told = (rank, affinity::hash(&raw.as_bytes()[1..raw.len() - 1]));
+                self.told = self.told.filter(|(known, _)| *known <= rank).or(Some(told));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn watched_name() -> impl Strategy<Value = String> {
+    const KNOWN: &[&str] = &[
+        "file_id",
+        "file_ids",
+        "container",
+        "id",
+        "conversation",
+        "fileUri",
+        "skill_id",
+        "role",
+        "previous_response_id",
+        "store",
+        "user",
+        "user_id",
+        "metadata",
+        "prompt_cache_key",
+        "model",
+    ];
+    prop_oneof![
+        4 => proptest::sample::select(KNOWN).prop_map(str::to_owned),
+        1 => text(),
+    ]
+}
+
+/// JSON that is large enough for blocks.
+fn large_json() -> impl Strategy<Value = Json> {
+    let leaf = prop_oneof![
+        1 => Just(Json::Null),
+        1 => any::<bool>().prop_map(Json::from),
+        1 => any::<f32>().prop_map(Json::from),
+        3 => text().prop_map(Json::from),
+        1 => "[a-z\\\\\"{},:\n]{0,150}".prop_map(Json::from),
+        1 => Just(Json::from("\",\"file_id\":\"no")),
+        1 => Just(Json::from("file_id")),
+        1 => Just((0..60).collect()),
+    ];
+    leaf.prop_recursive(5, 100, 6, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(Json::from),
+            proptest::collection::vec((watched_name(), inner), 0..6)
+                .prop_map(|members| Json::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn what_is_watched_is_what_a_walk_finds(
+        members in proptest::collection::vec((watched_name(), large_json()), 1..6),
+        cuts in proptest::collection::vec(1usize..400, 0..20),
+        slug in proptest::sample::select(&["openai", "anthropic", "google-ai-studio", "fal"][..]),
+        pretty in any::<bool>(),
+        thorough in any::<bool>(),
+    ) {
+        let body = Json::Object(members.into_iter().collect());
+        let text = if pretty { format!("{body:#}") } else { body.to_string() };
+        let kinds = object::of(slug);
+        let fields = [kinds.fields(), Mode::Explicit.fields()].concat();
+        let expected = Walk::of(&body, fields);
+        let scan = || {
+            Scanner::new(None, "model", thorough).watch(kinds.fields()).sessions(Mode::Explicit)
+        };
+        let mut pieces = scan();
+        let mut rest = text.as_bytes();
+        for cut in cuts {
+            let (piece, more) = rest.split_at(cut.min(rest.len()));
+            pieces.feed(piece);
+            rest = more;
+        }
+        pieces.feed(rest);
+        let mut whole = scan();
+        whole.feed(text.as_bytes());
+        let model = first(&[("model".to_owned(), body["model"].clone())]);
+        for mut scan in [pieces, whole] {
+            let found = scan.watched();
+            prop_assert_eq!(&found.texts, &expected.texts, "{}", text);
+            prop_assert_eq!(found.store, expected.store, "{}", text);
+            prop_assert_eq!(found.session(), expected.told.map(|(_, hash)| hash), "{}", text);
+            prop_assert_eq!(scan.finish(), model.clone(), "{}", text);
+        }
     }
 }

@@ -186,7 +186,7 @@ fn body(shape: Shape, size: usize) -> Vec<u8> {
             let file: Vec<u8> = (0..size).map(|at| (at * 7 % 251) as u8).collect();
             let head =
                 format!("{mark}\"file\"; filename=\"a.wav\"\r\nContent-Type: audio/wav\r\n\r\n");
-            let tail = format!("\r\n{mark}\"model\"\r\n\r\nwhisper-1\r\n{}--\r\n", &mark[..40]);
+            let tail = format!("\r\n{mark}\"model\"\r\n\r\nwhisper-1\r\n{}--\r\n", &mark[..39]);
             [head.as_bytes(), &file, tail.as_bytes()].concat()
         }
     }
