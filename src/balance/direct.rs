@@ -39,7 +39,9 @@ fn address(row: &Provider, path: &str, account: Option<&str>) -> Option<String> 
     match row.slug {
         "azure-openai" => {
             let resource = name(first)?;
-            Some(format!("https://{resource}.openai.azure.com/openai/deployments/{rest}"))
+            // A deployment, or a path of its own: `openai/v1/...`, `openai/responses`.
+            let folder = if rest.starts_with("openai/") { "" } else { "openai/deployments/" };
+            Some(format!("https://{resource}.openai.azure.com/{folder}{rest}"))
         }
         "google-vertex-ai" => {
             let express = || path.split('/').nth(1) == Some("publishers");
@@ -139,6 +141,10 @@ mod tests {
             (
                 "azure-openai/mine/gpt/chat/completions?api-version=1",
                 "https://mine.openai.azure.com/openai/deployments/gpt/chat/completions?api-version=1",
+            ),
+            (
+                "azure-openai/mine/openai/v1/responses",
+                "https://mine.openai.azure.com/openai/v1/responses",
             ),
             (
                 "google-vertex-ai/v1/projects/p/locations/us-central1/publishers/google/models/m:generateContent",
