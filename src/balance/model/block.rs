@@ -83,6 +83,11 @@ impl Before {
         self.escaped != 0
     }
 
+    /// The next byte follows so many backslashes.
+    pub(super) const fn escape(&mut self, backslashes: usize) {
+        self.escaped = backslashes as u64 & 1;
+    }
+
     /// The strings of the next block, of whose bytes these are quotation marks and these backslashes.
     #[inline]
     pub(super) const fn strings(&mut self, quotes: u64, backslashes: u64) -> Strings {

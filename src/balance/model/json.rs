@@ -226,7 +226,9 @@ impl JsonScan {
             if before.in_text() && quotes | backslashes == 0 && !before.is_escaped() {
                 // A long string.
                 let rest = bytes.get(at + block::SIZE..).unwrap_or_default();
-                at += block::SIZE + memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+                let text = rest.get(..memchr(b'"', rest).unwrap_or(rest.len())).unwrap_or(rest);
+                before.escape(text.iter().rev().take_while(|byte| **byte == b'\\').count());
+                at += block::SIZE + text.len();
                 continue;
             }
             let here = before;
