@@ -52,18 +52,24 @@ const PROVIDERS = [
   ['deepgram', 'deepgram/v1/listen?model=nova-3', '/deepgram/v1/listen', (key, { headers }) => headers.authorization === `Token ${key}`],
 ];
 
+/** A socket over which text and bytes went there and came back. */
+async function bothWays(provider, path, ...options) {
+  const [key] = await world.keys(provider, 1);
+  const socket = await open(path, ...options);
+  const bytes = Buffer.alloc(70_000, 7);
+  socket.send('{"hello":"Grüße 😀"}');
+  socket.send(bytes);
+  await eventually(() => socket.heard.some((one) => Buffer.isBuffer(one)));
+  assert.ok(socket.heard.find((one) => Buffer.isBuffer(one)).equals(bytes));
+  if (provider !== 'google-ai-studio') assert.ok(socket.heard.includes('{"hello":"Grüße 😀"}'), socket.heard.join());
+  const [request] = await handshakes();
+  return { key, socket, request };
+}
+
 describe('handshakes', () => {
   for (const [provider, path, expected, isKey] of PROVIDERS) {
     test(`${path}: text and bytes go both ways`, async () => {
-      const [key] = await world.keys(provider, 1);
-      const socket = await open(path);
-      const bytes = Buffer.alloc(70_000, 7);
-      socket.send('{"hello":"Grüße 😀"}');
-      socket.send(bytes);
-      await eventually(() => socket.heard.some((one) => Buffer.isBuffer(one)));
-      assert.ok(socket.heard.find((one) => Buffer.isBuffer(one)).equals(bytes));
-      if (provider !== 'google-ai-studio') assert.ok(socket.heard.includes('{"hello":"Grüße 😀"}'), socket.heard.join());
-      const [request] = await handshakes();
+      const { key, socket, request } = await bothWays(provider, path);
       assert.ok(request.path.endsWith(`/one-balance${expected}`), request.path);
       assert.ok(isKey(key, request), JSON.stringify(request));
       socket.close(1000);
@@ -115,15 +121,7 @@ describe('without a gateway', () => {
     ['cartesia', 'cartesia/tts/websocket?cartesia_version=2025-04-16', 'api.cartesia.ai/tts/websocket', (key, { headers, query }) => headers['x-api-key'] === key && query === 'cartesia_version=2025-04-16'],
   ]) {
     test(`${path}: text and bytes go both ways, ${expected}`, async () => {
-      const [key] = await world.keys(provider, 1);
-      const socket = await open(path, direct);
-      const bytes = Buffer.alloc(70_000, 7);
-      socket.send('{"hello":"Grüße 😀"}');
-      socket.send(bytes);
-      await eventually(() => socket.heard.some((one) => Buffer.isBuffer(one)));
-      assert.ok(socket.heard.find((one) => Buffer.isBuffer(one)).equals(bytes));
-      if (provider !== 'google-ai-studio') assert.ok(socket.heard.includes('{"hello":"Grüße 😀"}'), socket.heard.join());
-      const [request] = await handshakes();
+      const { key, socket, request } = await bothWays(provider, path, direct);
       assert.equal(request.path, `/__host/${expected}`);
       assert.ok(isKey(key, request), JSON.stringify(request));
       socket.close(1000);

@@ -11,7 +11,7 @@
 //! setting: someone may have put a key there.
 
 use super::problem::Problem;
-use super::provider::{self, KeyHeader, Provider};
+use super::provider::{self, KEY_HEADERS, KeyHeader, Provider};
 
 /// A row is kept for each for as long as the isolate lives.
 const MOST_ENTRIES: usize = 100;
@@ -28,17 +28,6 @@ const TAKEN: &[&str] = &[
     "content-type",
     "range",
     "user-agent",
-];
-
-/// Headers of a client that never go on, and yet are where keys are put.
-const FOR_KEYS: &[&str] = &[
-    "authorization",
-    "x-api-key",
-    "x-goog-api-key",
-    "api-key",
-    "xi-api-key",
-    "x-auth-token",
-    "x-access-token",
 ];
 
 /// The custom providers that are named in the setting, with their rows, and what is wrong with it.
@@ -94,7 +83,7 @@ fn read(entry: &str) -> Result<(&str, Header), &'static str> {
     // What does not go on from a client does not because it is a connection's, the platform's, or
     // the gateway's.
     let is_free = provider::forwards(&name) && !name.starts_with("cf-");
-    if TAKEN.contains(&name.as_str()) || !(is_free || FOR_KEYS.contains(&name.as_str())) {
+    if TAKEN.contains(&name.as_str()) || !(is_free || KEY_HEADERS.contains(&name.as_str())) {
         return Err("that header is for something else");
     }
     if !scheme.is_empty() && !is_word(scheme) {

@@ -788,8 +788,8 @@ pub fn suggest(name: &str) -> Option<&'static str> {
 
 // === headers and queries ===
 
-/// Headers that carry a credential, of a client or of a provider. A client's are never sent on.
-pub const CREDENTIAL_HEADERS: &[&str] = &[
+/// Headers in which a key or a token stands. A client's are never sent on.
+pub const KEY_HEADERS: &[&str] = &[
     "authorization",
     "x-api-key",
     "x-goog-api-key",
@@ -797,6 +797,10 @@ pub const CREDENTIAL_HEADERS: &[&str] = &[
     "xi-api-key",
     "x-auth-token",
     "x-access-token",
+];
+
+/// Headers that carry another credential, of a client or of the platform. They are not sent on either.
+pub const CREDENTIAL_HEADERS: &[&str] = &[
     "x-amz-security-token",
     "cf-aig-authorization",
     "cf-aig-byok-alias",
@@ -861,7 +865,8 @@ pub fn forwards(name: &str) -> bool {
                 | "cache-ttl"
         );
     }
-    if name.starts_with("sec-")
+    if KEY_HEADERS.contains(&name)
+        || name.starts_with("sec-")
         || name.starts_with("proxy-")
         || name.starts_with("x-forwarded-")
         || name.starts_with("x-amz-")
@@ -870,9 +875,8 @@ pub fn forwards(name: &str) -> bool {
     }
     !matches!(
         name,
-        // Credentials: CREDENTIAL_HEADERS without those that a prefix above covers.
-        "authorization" | "x-api-key" | "x-goog-api-key" | "api-key" | "xi-api-key"
-        | "x-auth-token" | "x-access-token" | "cookie" | "cookie2"
+        // CREDENTIAL_HEADERS without those that a prefix above covers.
+        "cookie" | "cookie2"
         // One connection's own (RFC 9110, 7.6.1), and what the next request sets itself.
         | "connection" | "keep-alive" | "te" | "trailer" | "transfer-encoding" | "upgrade"
         | "expect" | "host" | "content-length" | "accept-encoding" | "via"
@@ -998,12 +1002,12 @@ mod tests {
 
     #[test]
     fn no_credential_is_forwarded() {
-        for name in CREDENTIAL_HEADERS {
+        for name in KEY_HEADERS.iter().chain(CREDENTIAL_HEADERS) {
             assert!(!forwards(name), "{name}");
             assert!(!forwards(&name.to_ascii_uppercase()), "{name}");
         }
         for provider in all() {
-            assert!(CREDENTIAL_HEADERS.contains(&provider.key_header.name), "{}", provider.slug);
+            assert!(KEY_HEADERS.contains(&provider.key_header.name), "{}", provider.slug);
         }
     }
 

@@ -119,9 +119,6 @@ async fn look_up(store: &Store, digests: &[String], provider: &str) -> Result<()
 /// itself: another key would only tell it that there is none.
 pub async fn key_for(store: &Store, target: &Target) -> Result<Option<KeyId>, Refusal> {
     let (provider, names, needed) = (&target.provider, &target.objects, target.about_object);
-    if names.is_empty() {
-        return Ok(None);
-    }
     let digests: Vec<String> = names.iter().map(|name| object::digest(name)).collect();
     match look_up(store, &digests, provider).await {
         Ok(()) => {}

@@ -59,7 +59,8 @@ pub async fn proxy(
             false => apart(objects::key_for(&store, target)).await?,
         };
         let mut journey = Journey::new(said.method(), &api, target, only, settings, &store, ctx);
-        journey.changes_headers = who.is_page() || objects::is_upload(&api.path);
+        let uploads = objects::is_upload(&api.path);
+        journey.changes_headers = who.is_page() || uploads;
         let answer = run(&mut journey, &outgoing).await;
         journey.settle();
         trip.steps = journey.take_steps();
@@ -67,7 +68,7 @@ pub async fn proxy(
             trip.shown = Some((journey.last_key(), journey.attempts()));
         }
         if let Ok(answer) = &answer
-            && objects::is_upload(&api.path)
+            && uploads
         {
             objects::readdress(answer, request, &api.provider);
         }
